@@ -1,0 +1,66 @@
+# Two commands do everything on a fresh machine: `make demo` (the main job) and `make test`.
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu gets PyTorch's small CPU build where PyPI serves the CUDA one.
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+DEMO ?= runs/demo
+SEED ?= 0
+# Several processes take turns on few cores: OpenMP threads that wait must not spin.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: setup demo demo-control test test-long check bench bench-gpu clean
+
+setup: .venv/ready
+
+.venv/ready: requirements/cpu.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
+	$(BIN)/pip install --quiet --no-deps --requirement requirements/cpu.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c "import torch; print('Set-up found the', 'CUDA' if torch.version.cuda else 'CPU', 'build of torch', torch.__version__)"
+	@touch $@
+
+demo: .venv/ready
+	$(BIN)/ray-iqa demo --run-dir $(DEMO) --seed $(SEED)
+
+demo-control: .venv/ready
+	$(BIN)/ray-iqa demo --run-dir $(DEMO)-control --seed $(SEED) --permute-labels
+
+test: check
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long and not gpu"
+
+test-long: check
+	$(BIN)/pytest -m "not gpu"
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The performance table of docs/benchmarks.md: each line reports its rows, the last one writes them into the page. About
+# half an hour on two cores; the other files in benchmarks/ say in their first lines how to run them.
+bench: .venv/ready $(DEMO)/run/metrics.jsonl
+	$(BIN)/python benchmarks/rollout.py
+	$(BIN)/python benchmarks/learner.py
+	$(BIN)/python benchmarks/whole_step.py
+	$(BIN)/python benchmarks/step_time.py $(DEMO)/run
+	$(BIN)/python benchmarks/prefetch.py
+	$(BIN)/python benchmarks/reward.py
+	$(BIN)/python benchmarks/publish.py
+	$(BIN)/python benchmarks/rali_throughput.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/table.py
+
+$(DEMO)/run/metrics.jsonl:
+	$(MAKE) demo
+
+# On the Python environment of a machine with a GPU, where `make setup` is not how things are installed.
+bench-gpu:
+	python benchmarks/gpu.py --shape 3b
+	python benchmarks/gpu.py --shape 7b
+	python benchmarks/rali_throughput.py --device cuda
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,1 @@
+"""Ray shells around ray_iqa: placement, actors, jobs and the command line."""

@@ -1,0 +1,215 @@
+"""Learner ranks (one DeepSpeed rank each) and the group that makes them one learner."""
+
+import logging
+import os
+import socket
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError
+from ray.util.placement_group import PlacementGroup
+
+from actors.placement import Layout, on_bundle
+from actors.processes import ProcessPlace, announce_process, end_hung_processes
+from ray_iqa.checkpoints import CheckpointStore
+from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.errors import LearnerLostError
+from ray_iqa.remote_checkpoints import RemoteCheckpointStore
+from ray_iqa.remote_files import folder_for_reading, folder_for_writing
+from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch, WeightReceipt, WeightSnapshot
+
+if TYPE_CHECKING:
+    from actors.weights import ActorReceivers
+    from ray_iqa.backends.broadcast import Broadcaster
+
+logger = logging.getLogger(__name__)
+Checkpoints = CheckpointStore | RemoteCheckpointStore
+Handle = Any  # a Ray actor handle of LearnerRank; Ray has no public generic type for it
+
+
+class LearnerRank:
+    """One DeepSpeed rank in its own process; every method is called on all ranks in the same order."""
+
+    def enter(self) -> tuple[ProcessPlace, int]:
+        """Where this process runs and a free port there, for the rendezvous of the gang."""
+        with socket.socket() as probe:
+            probe.bind(("", 0))
+            return announce_process(), probe.getsockname()[1]
+
+    def start(
+        self,
+        rendezvous: dict[str, str],
+        policy: PolicyConfig,
+        learner: DeepSpeedLearnerConfig,
+        num_steps: int,
+        seed: int,
+    ) -> None:
+        """Join the gang and build the engine; DeepSpeed reads the rendezvous from the environment."""
+        os.environ.update(rendezvous)
+        from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
+
+        self._learner = DeepSpeedLearner(policy, learner, num_steps=num_steps, seed=seed)
+        self._broadcaster: Broadcaster | None = None
+
+    def update(self, batch: TrainingBatch) -> LearnerUpdate:
+        """See `protocols.Learner.update`."""
+        return self._learner.update(batch)
+
+    def save(self, target: str) -> None:
+        """Write this rank's part of a checkpoint to a folder or a URI."""
+        with folder_for_writing(target) as folder:
+            self._learner.save(folder)
+
+    def load(self, source: str) -> None:
+        """Read this rank's part of a checkpoint from a folder or a URI."""
+        from ray_iqa.backends.rank_checkpoint import is_needed
+
+        with folder_for_reading(source, partial(is_needed, int(os.environ["RANK"]))) as folder:
+            self._learner.load(folder)
+
+    def snapshot(self, chunk_bytes: int, canary_image: str) -> tuple[WeightSnapshot | None, bool]:
+        """All parameters on rank 0, None elsewhere; beside it True, for who must not fetch them to know it is done."""
+        return self._learner.snapshot(chunk_bytes, canary_image), True
+
+    def broadcast(
+        self, receivers: "ActorReceivers", gpus_per_engine: int, weights: WeightTransferConfig, canary_image: str
+    ) -> list[WeightReceipt]:
+        """This rank's part of a GPU broadcast; receipts on rank 0."""
+        if self._broadcaster is None:
+            from ray_iqa.backends.broadcast import Broadcaster
+
+            host = ray.util.get_node_ip_address()
+            self._broadcaster = Broadcaster(self._learner, int(os.environ["RANK"]), weights, host)
+        return self._broadcaster.broadcast(receivers, receivers.fleet, gpus_per_engine, canary_image)
+
+    def export(self, target: str) -> None:
+        """Write the policy as a plain Hugging Face folder, also to a URI."""
+        with folder_for_writing(target) as folder:
+            self._learner.export(folder)
+
+
+LearnerActor = ray.remote(LearnerRank)
+
+
+def launch_ranks(layout: Layout, group: PlacementGroup, cpus: float, environment: dict[str, str]) -> list[Handle]:
+    """One actor per learner bundle of ``layout``, on ``group``, with ``cpus`` and these environment variables."""
+    return [
+        LearnerActor.options(
+            num_cpus=cpus,
+            num_gpus=layout.gpus_per_rank,
+            scheduling_strategy=on_bundle(group, bundle),
+            runtime_env={"env_vars": environment},
+        ).remote()
+        for bundle in layout.learner_bundles
+    ]
+
+
+class LearnerGroup:
+    """`protocols.Learner` over all ranks."""
+
+    def __init__(
+        self,
+        ranks: list[Handle],
+        policy: PolicyConfig,
+        learner: DeepSpeedLearnerConfig,
+        store: Checkpoints,
+        *,
+        num_steps: int,
+        seed: int,
+    ) -> None:
+        self._ranks, self._config, self._store = ranks, learner, store
+        self._places: list[ProcessPlace] = []
+        entered = self._get([rank.enter.remote() for rank in ranks], learner.start_deadline_s, "placement")
+        self._places = [place for place, _ in entered]
+        host, port = self._places[0].host, entered[0][1]
+        self._starting = [
+            rank.start.remote(self._rendezvous(index, host, port), policy, learner, num_steps, seed)
+            for index, rank in enumerate(ranks)
+        ]
+
+    def wait_ready(self) -> None:
+        """Block until every rank has built its engine.
+
+        Raises:
+            LearnerLostError: the gang did not start within ``learner.start_deadline_s``.
+        """
+        self._get(self._starting, self._config.start_deadline_s, "start")
+
+    def update(self, batch: TrainingBatch) -> LearnerUpdate:
+        """See `protocols.Learner.update`."""
+        shared = ray.put(batch)
+        updates: list[LearnerUpdate] = self._all("update", shared)
+        return updates[0]
+
+    def save(self, progress: Progress) -> None:
+        """See `protocols.Learner.save`."""
+        self._all("save", str(self._store.begin(progress.step)))
+        self._store.commit(progress.step, progress)
+
+    def restore(self) -> Progress:
+        """See `protocols.Learner.restore`."""
+        latest = self._store.latest()
+        if latest is None:
+            return Progress()
+        folder, progress = latest
+        self._all("load", str(folder))
+        return progress
+
+    def snapshot(self, weights: WeightTransferConfig, canary_image: str) -> "ray.ObjectRef[WeightSnapshot]":
+        """Pack the current weights; the snapshot goes from rank 0 into the object store, not through the driver."""
+        packing = [
+            rank.snapshot.options(num_returns=2).remote(weights.chunk_mib * 2**20, canary_image) for rank in self._ranks
+        ]
+        self._get([done for _, done in packing], weights.phase_deadline_s, "packing the weights")
+        snapshot, _ = packing[0]
+        return snapshot
+
+    def broadcast(
+        self, receivers: object, gpus_per_engine: int, weights: WeightTransferConfig, canary_image: str
+    ) -> list[WeightReceipt]:
+        """Send the current weights from the ranks' GPUs to all ``receivers`` at once."""
+        receipts: list[list[WeightReceipt]] = self._all("broadcast", receivers, gpus_per_engine, weights, canary_image)
+        return receipts[0]
+
+    def export(self, target: str | Path) -> None:
+        """Write the policy, to a folder or a URI, as a plain Hugging Face folder that transformers and vLLM load."""
+        self._all("export", str(target))
+
+    def close(self) -> None:
+        """Stop all ranks."""
+        for rank in self._ranks:
+            ray.kill(rank)
+
+    def _rendezvous(self, rank: int, host: str, port: int) -> dict[str, str]:
+        # Ray shows each rank its own device only, so the local rank is always 0.
+        return {
+            "RANK": str(rank),
+            "LOCAL_RANK": "0",
+            "WORLD_SIZE": str(len(self._ranks)),
+            "MASTER_ADDR": host,
+            "MASTER_PORT": str(port),
+        }
+
+    def _all(self, method: str, *arguments: object) -> list[Any]:  # Any: what the method returns
+        calls = [getattr(rank, method).remote(*arguments) for rank in self._ranks]
+        return self._get(calls, self._config.update_deadline_s, method)
+
+    def _get(self, calls: list[Any], deadline_s: float, phase: str) -> list[Any]:
+        try:
+            return ray.get(calls, timeout=deadline_s)
+        except GetTimeoutError as error:
+            raise self._hung(calls, deadline_s, phase) from error
+        except RayActorError as error:
+            reason = str(error).strip().splitlines()[-1]  # the line after the remote traceback
+            raise LearnerLostError(f"a learner rank died during {phase}: {reason}") from error
+
+    def _hung(self, calls: list[Any], deadline_s: float, phase: str) -> LearnerLostError:
+        """Report what the ranks that have not answered were doing, and end them."""
+        _, pending = ray.wait(calls, num_returns=len(calls), timeout=0, fetch_local=False)
+        hung = [place for place, call in zip(self._places, calls, strict=False) if call in pending]
+        for report in end_hung_processes(hung):
+            logger.error("learner rank without an answer during %s: %s", phase, report)
+        return LearnerLostError(f"the learner group did not finish {phase} within {deadline_s:.0f} s")

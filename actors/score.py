@@ -1,0 +1,112 @@
+"""`ray-iqa score`: pictures -> quality by the light scorer, in this process; needs no Ray."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from ray_iqa.data.find_images import find_images
+from ray_iqa.errors import ConfigError
+from ray_iqa.rali.scorer import Precision, RaliScorer
+
+ALL_SCORED, FAILURE, USAGE, SOME_FAILED = 0, 1, 2, 3
+"""Exit codes."""
+FORMATS = (".csv", ".jsonl", ".parquet")
+_PER_BAR_STEP = 128  # pictures
+
+
+class ScoreRow(TypedDict):
+    """One line of the output; a failed picture has a reason and no score."""
+
+    path: str
+    score: float | None
+    scale_min: float
+    scale_max: float
+    status: Literal["ok", "failed"]
+    reason: str | None
+
+
+def run(names: Sequence[str], model: str, out: str | None, device: str, precision: Precision, *, strict: bool) -> int:
+    """Score files, folders and patterns; the exit code.
+
+    Args:
+        names: as `find_images` takes them.
+        model: folder of an artifact.
+        out: file to write instead of standard output, one of ``FORMATS``.
+        device: as torch spells it.
+        precision: of the image tower.
+        strict: some failed pictures are a failure.
+
+    Raises:
+        ConfigError, DataError: the model cannot be loaded.
+    """
+    if out is not None and Path(out).suffix not in FORMATS:
+        sys.stderr.write(f"ray-iqa: --out must end in {', '.join(FORMATS)}, got {out!r}\n")
+        return USAGE
+    try:
+        files = find_images(names)
+    except ConfigError as error:
+        sys.stderr.write(f"ray-iqa: {error}\n")
+        return USAGE
+    rows = score_files(files, model, device, precision)
+    if out is None:
+        for row in rows:
+            found = "failed" if row["score"] is None else f"{row['score']:.4f}"
+            sys.stdout.write(f"{found}\t{row['path']}{'' if row['reason'] is None else chr(9) + row['reason']}\n")
+    else:
+        write_scores(Path(out), rows)
+    num_failed = sum(row["status"] == "failed" for row in rows)
+    sys.stderr.write(f"{len(rows) - num_failed:,} of {len(rows):,} pictures scored, 1 (bad) to 5 (excellent)\n")
+    if num_failed == 0:
+        return ALL_SCORED
+    return FAILURE if strict or num_failed == len(rows) else SOME_FAILED
+
+
+def score_files(files: Sequence[Path], model: str, device: str, precision: Precision = "fp32") -> list[ScoreRow]:
+    """One row per file, in their order, with a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    scorer = RaliScorer.load(model, device, precision)
+    rows: list[ScoreRow] = []
+    pending = iter(files)
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("Scoring", total=len(files))
+        while batch := list(islice(pending, _PER_BAR_STEP)):
+            for file, found in zip(batch, scorer.score(batch), strict=True):
+                low, high = found.scale
+                rows.append(
+                    ScoreRow(
+                        path=str(file),
+                        score=found.value,
+                        scale_min=low,
+                        scale_max=high,
+                        status=found.status,
+                        reason=found.reason,
+                    )
+                )
+            progress.advance(bar, len(batch))
+    return rows
+
+
+def write_scores(file: Path, rows: Sequence[ScoreRow]) -> None:
+    """Write one of ``FORMATS``."""
+    columns = list(ScoreRow.__annotations__)
+    match file.suffix:
+        case ".csv":
+            with file.open("w", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+        case ".jsonl":
+            file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        case _:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            numbers = ("score", "scale_min", "scale_max")
+            kinds = {name: pa.float64() if name in numbers else pa.string() for name in columns}
+            pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(kinds.items())), file)

@@ -1,0 +1,227 @@
+"""Composition root of training: the only place that sees the whole configuration."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import ray
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from actors.dashboard_metrics import DashboardMetrics
+from actors.elastic_rollouts import ElasticRollouts
+from actors.fleet import Fleet
+from actors.fleet_size import FleetSize
+from actors.learner import Checkpoints, LearnerGroup, launch_ranks
+from actors.placement import Layout, connect, plan_layout, reserve, rollout_options, supply, total
+from actors.reward import RemoteRewardScorer
+from actors.rollout_pool import RolloutPool
+from actors.rollout_worker import Handle, RolloutActor
+from actors.stop_signal import STOPPED, stop_on_signal
+from actors.timeline import write_timeline
+from actors.weights import publisher
+from ray_iqa.answers.parse import parse
+from ray_iqa.checkpoints import CheckpointStore
+from ray_iqa.config.load import load_config
+from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.config.train import ScheduleConfig, TrainConfig
+from ray_iqa.errors import LearnerLostError, ResourceError
+from ray_iqa.evaluation import PolicyEvaluator
+from ray_iqa.grpo.advantages import dr_grpo_advantages, group_relative_advantages
+from ray_iqa.grpo.rollouts import OnPolicyRollouts, PrefetchedRollouts
+from ray_iqa.preflight import Inputs, check_inputs
+from ray_iqa.protocols import RolloutSource
+from ray_iqa.remote_checkpoints import RemoteCheckpointStore
+from ray_iqa.remote_files import RemoteFolder, uri_below
+from ray_iqa.run_directory import RunDirectory
+from ray_iqa.seeds import derive_seed
+from ray_iqa.telemetry.telemetry import Telemetry
+from ray_iqa.training import Advantages, TrainingRun, train
+from ray_iqa.types import SamplingSpec
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run whose actors are up."""
+
+    training: TrainingRun
+    pool: RolloutPool
+    learner: LearnerGroup
+
+
+def run(config_path: str, overrides: Sequence[str]) -> int:
+    """`ray-iqa train`: start or resume, train, export the policy; the exit code."""
+    config = load_config(TrainConfig, config_path, overrides)
+    inputs = check_inputs(config)
+    policy = uri_below(config.schedule.checkpoint_uri or str(inputs.run_dir), "policy")
+    with stop_on_signal() as stopped:
+
+        def train_and_export(opened: OpenRun) -> None:
+            train(opened.training, config.schedule)
+            if not stopped():
+                opened.learner.export(policy)
+
+        with_restarts(config, inputs, stopped, train_and_export)
+        if stopped():
+            return STOPPED
+    sys.stdout.write(f"Exported policy: {policy}\nTensorBoard: tensorboard --logdir {inputs.run_dir}\n")
+    return 0
+
+
+def with_restarts(
+    config: TrainConfig, inputs: Inputs, stopped: Callable[[], bool], work: Callable[[OpenRun], None]
+) -> None:
+    """Open the run and do ``work``; a lost learner group is placed anew and the work done again, resuming.
+
+    Everything is torn down first, so that the new learner group finds its resources before any rollout worker. After
+    a loss, resources that the cluster does not have count as one more loss: a node may come back.
+
+    Raises:
+        LearnerLostError: after ``cluster.max_restarts`` restarts.
+        ResourceError: the cluster cannot hold the run.
+    """
+    restarts = 0
+    while True:
+        try:
+            with open_run(config, inputs, stopped) as opened:
+                return work(opened)
+        except ResourceError as error:
+            if restarts == 0 and not isinstance(error, LearnerLostError):
+                raise
+            if restarts == config.cluster.max_restarts:
+                raise LearnerLostError(
+                    f"{error}; gave up after {restarts} restarts, the same command resumes from the last checkpoint"
+                ) from error
+            wait_s = config.cluster.restart_backoff_s * 2**restarts
+            logger.warning("%s; continuing from the last checkpoint in %.0f s", error, wait_s)
+            time.sleep(wait_s)
+            restarts += 1
+
+
+@contextmanager
+def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], bool]) -> Iterator[OpenRun]:
+    """Start every actor of a run; they are stopped in reverse order, whatever happens inside."""
+    with ExitStack() as stack:
+        store = _checkpoints(config.schedule, inputs.run_dir)
+        restore_logs = store.restore_logs if isinstance(store, RemoteCheckpointStore) else None
+        stack.enter_context(RunDirectory(inputs.run_dir, config, restore_logs))
+        connect(config.cluster)
+        stack.callback(ray.shutdown)
+        if config.cluster.timeline:
+            stack.callback(write_timeline, inputs.run_dir)
+        stop_requested()
+        layout = plan_layout(config)
+        group = reserve(layout, config.cluster)
+        stack.callback(remove_placement_group, group)
+
+        pool = _start_pool(config, layout, group)
+        stack.callback(pool.close)
+        learner = _start_learner(config, layout, group, store)
+        stack.callback(learner.close)
+        scorer = RemoteRewardScorer(config.reward, inputs.prompt, inputs.label_ranges)
+        stack.callback(scorer.close)
+        pool.wait_ready()
+        learner.wait_ready()
+
+        rollouts = _rollout_source(config, inputs, pool, stack)
+        read_answer = partial(parse, prompt=inputs.prompt, style=config.reward.parser)
+        telemetry = Telemetry(inputs.run_dir, config.schedule.num_steps, read_answer)
+        stack.callback(telemetry.close)
+        canary_image = min(image.image_path for image in inputs.validation)
+        yield OpenRun(
+            training=TrainingRun(
+                rollouts=rollouts,
+                reward_scorer=scorer,
+                advantages=_advantages(config.reward.advantage),
+                learner=learner,
+                weights=publisher(learner, pool, config.weights, canary_image),
+                evaluator=PolicyEvaluator(
+                    pool, inputs.validation, validation_spec(config), inputs.prompt, config.reward.parser
+                ),
+                metrics=DashboardMetrics(telemetry, inputs.run_dir.name),
+                rollout_metrics=pool.metrics,
+                stop_requested=stop_requested,
+            ),
+            pool=pool,
+            learner=learner,
+        )
+
+
+def sampling_spec(rollout: VllmRolloutConfig, seed: int, num_completions: int | None = None) -> SamplingSpec:
+    """The rollout's sampling parameters with a seed and, for evaluation, another number of completions."""
+    return SamplingSpec(
+        num_completions=num_completions or rollout.num_completions,
+        temperature=rollout.temperature,
+        top_k=rollout.top_k,
+        top_p=rollout.top_p,
+        max_tokens=rollout.max_tokens,
+        seed=seed,
+    )
+
+
+def validation_spec(config: TrainConfig) -> SamplingSpec:
+    """Validation always draws with the same seed, so that its curve shows the policy and not the draw."""
+    return sampling_spec(config.rollout, derive_seed(config.seed, "validation"), config.evaluation.num_completions)
+
+
+def _start_pool(config: TrainConfig, layout: Layout, group: PlacementGroup) -> RolloutPool:
+    environment = worker_environment(config.rollout.num_threads, config.cluster.device)
+    transfer_backend = None if config.weights.type == "object_store" else config.weights.type
+
+    def launch(slot: int) -> Handle:
+        return RolloutActor.options(
+            runtime_env={"env_vars": environment}, **rollout_options(config, layout, group, slot)
+        ).remote(config.policy, config.rollout, transfer_backend)
+
+    needs = partial(supply, total(layout.bundles))
+    return RolloutPool(Fleet(launch, config.rollout, config.weights, config.cluster.wait_s, needs))
+
+
+def _checkpoints(schedule: ScheduleConfig, run_dir: Path) -> Checkpoints:
+    if schedule.checkpoint_uri is None:
+        return CheckpointStore(str(run_dir), schedule.keep_checkpoints)
+    remote = RemoteFolder(schedule.checkpoint_uri)
+    remote.require_writable()  # not only when the first checkpoint is due
+    return RemoteCheckpointStore(remote, schedule.keep_checkpoints, run_dir)
+
+
+def _start_learner(config: TrainConfig, layout: Layout, group: PlacementGroup, store: Checkpoints) -> LearnerGroup:
+    environment = worker_environment(config.learner.num_threads, config.cluster.device)
+    ranks = launch_ranks(layout, group, config.cluster.cpus_per_actor, environment)
+    return LearnerGroup(
+        ranks, config.policy, config.learner, store, num_steps=config.schedule.num_steps, seed=config.seed
+    )
+
+
+def worker_environment(num_threads: int | None, device: str) -> dict[str, str]:
+    """Environment variables of a process that runs an engine or a learner."""
+    # Ray sets OMP_NUM_THREADS to the CPUs it reserved; a tiny policy on a laptop wants all cores in turn.
+    threads = {} if num_threads is None else {"OMP_NUM_THREADS": str(num_threads)}
+    # Actors take turns on a CPU: threads that wait must not spin, or they slow the one that works several times.
+    return threads | ({"DS_ACCELERATOR": "cpu", "OMP_WAIT_POLICY": "PASSIVE"} if device == "cpu" else {})
+
+
+def _rollout_source(config: TrainConfig, inputs: Inputs, pool: RolloutPool, stack: ExitStack) -> RolloutSource:
+    def spec(step: int) -> SamplingSpec:
+        return sampling_spec(config.rollout, derive_seed(config.seed, "step", step))
+
+    source: RolloutSource
+    source = on_policy = OnPolicyRollouts(pool, inputs.batches, spec)
+    ahead = config.rollout.max_staleness == 1
+    if ahead:
+        source = PrefetchedRollouts(
+            on_policy, config.schedule.num_steps, config.schedule.checkpoint_every, pool.weights_fixed
+        )
+        stack.callback(source.close)
+    fewest, most = config.rollout.min_workers, config.rollout.most_workers
+    return source if most == fewest else ElasticRollouts(source, pool, FleetSize(fewest, most, overlapped=ahead))
+
+
+def _advantages(kind: str) -> Advantages:
+    return group_relative_advantages if kind == "grpo" else dr_grpo_advantages

@@ -1,0 +1,86 @@
+"""The questions a policy is asked, with their published wording.
+
+``thinking`` and ``non-thinking`` are VisualQuality-R1's (arXiv 2505.14460, table 1, and its README);
+``q-insight`` is the score question of Q-Insight (arXiv 2503.22679).
+"""
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from ray_iqa.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One question: a system message, then one user turn with the image first and ``text`` after it.
+
+    The system message is spelled out because chat templates differ: without one, Qwen2.5-VL's
+    template inserts "You are a helpful assistant." and Qwen3-VL's inserts nothing. Sent explicitly,
+    both families see the prompt that VisualQuality-R1 was trained with.
+    """
+
+    id: str
+    system: str | None  # None sends no system message
+    text: str
+    minimum: float  # of the score
+    maximum: float
+    answer_format: Literal["tagged", "json"]  # <answer>3.50</answer>, or {"rating": 3.50} in the answer tags
+    asks_reasoning: bool  # a well-formed completion thinks in <think> tags first
+
+
+_RATING = (
+    "What is your overall rating on the quality of this picture? The rating should be a float between 1 and 5, "
+    "rounded to two decimal places, with 1 representing very poor quality and 5 representing excellent quality."
+)
+QUESTION = f"You are doing the image quality assessment task. Here is the question: {_RATING}"
+"""What VisualQuality-R1 asks, without the instructions on thinking and format; its training files hold this."""
+_ASSISTANT = "You are a helpful assistant."
+
+_PROMPTS = (
+    Prompt(
+        id="thinking",
+        system=_ASSISTANT,
+        text=f"{QUESTION} First output the thinking process in <think> </think> tags and then output the final "
+        "answer with only one score in <answer> </answer> tags.",
+        minimum=1.0,
+        maximum=5.0,
+        answer_format="tagged",
+        asks_reasoning=True,
+    ),
+    Prompt(
+        id="non-thinking",
+        system=_ASSISTANT,
+        text=f"{QUESTION} Please only output the final answer with only one score in <answer> </answer> tags.",
+        minimum=1.0,
+        maximum=5.0,
+        answer_format="tagged",
+        asks_reasoning=False,
+    ),
+    Prompt(
+        id="q-insight",
+        system="A conversation between User and Assistant. The user asks a question, and the Assistant solves it. "
+        "The assistant first thinks about the reasoning process in the mind and then provides the user with the "
+        "answer. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, "
+        "respectively, i.e., <think> reasoning process here </think><answer> answer here </answer>",
+        text=f'{_RATING} Return the final answer in JSON format with the following keys: "rating": The score.',
+        minimum=1.0,
+        maximum=5.0,
+        answer_format="json",
+        asks_reasoning=True,
+    ),
+)
+
+
+def prompt_by_id(prompt_id: str) -> Prompt:
+    """The prompt of that id.
+
+    Raises:
+        ConfigError: there is none; the message names all ids and the nearest.
+    """
+    prompts = {prompt.id: prompt for prompt in _PROMPTS}
+    if prompt_id in prompts:
+        return prompts[prompt_id]
+    near = difflib.get_close_matches(prompt_id, prompts, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(f"policy.prompt must be one of {', '.join(prompts)}, got {prompt_id!r}{hint}")

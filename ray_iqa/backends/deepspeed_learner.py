@@ -1,0 +1,186 @@
+"""One rank of the learner on DeepSpeed.
+
+Every public method is called on all ranks in the same order. A step's result depends neither on the number
+of ranks nor on the size of micro-batches (dropout in adapters excepted: each rank draws its own).
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ray_iqa.backends.deepspeed_config import deepspeed_config, reference_config
+from ray_iqa.backends.deepspeed_engine import DeepSpeedEngine, frozen_engine, join_process_group, sharded_loading
+from ray_iqa.backends.policy_weights import gathered, host_bytes, manifest_of, named_weights
+from ray_iqa.backends.rank_checkpoint import load_rank, save_rank
+from ray_iqa.backends.step_gradients import StepGradients
+from ray_iqa.backends.trace import TracedCall
+from ray_iqa.config.learner import DeepSpeedLearnerConfig
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.data.images import load_image
+from ray_iqa.errors import ConfigError
+from ray_iqa.policy.exported_version import write_policy_version
+from ray_iqa.policy.group_encoding import encode_group
+from ray_iqa.policy.inputs import PolicyInputs
+from ray_iqa.policy.learning_rate import learning_rate_at
+from ray_iqa.policy.loading import load_policy, load_reference, shares_prefix
+from ray_iqa.policy.row_builder import RowBuilder
+from ray_iqa.seeds import derive_seed
+from ray_iqa.types import Canary, LearnerUpdate, TensorSpec, TrainingBatch, TrainingGroup, WeightSnapshot
+
+_MOST_SKIPS_IN_A_ROW = 5
+_CANARY_ANSWER = "<think></think><answer>3.00</answer>"
+_EXPORT_CHUNK_BYTES = 512 * 2**20
+
+
+class DeepSpeedLearner:
+    """Owns the policy, the reference policy and the optimizer, or this rank's shards of them."""
+
+    def __init__(self, policy: PolicyConfig, learner: DeepSpeedLearnerConfig, *, num_steps: int, seed: int) -> None:
+        """RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT must be in the environment.
+
+        Raises:
+            ConfigError: the model cannot be loaded.
+        """
+        if learner.num_threads is not None:
+            torch.set_num_threads(learner.num_threads)
+        self._config, self._num_steps = learner, num_steps
+        device = join_process_group()
+        self.inputs = PolicyInputs(policy)
+        torch.manual_seed(seed)  # adapters start equal on all ranks
+        config = deepspeed_config(policy, learner)
+        with sharded_loading(config):
+            scorer = load_policy(policy, learner)
+            reference = load_reference(policy) if learner.kl_coef > 0 and learner.lora is None else None
+        self.engine = DeepSpeedEngine(scorer, config)
+        frozen = None if reference is None else frozen_engine(reference, reference_config(policy, learner), device)
+        self._builder = RowBuilder(scorer=scorer, share_prefix=shares_prefix(scorer, learner), device=device)
+        self.gradients = StepGradients(self.engine, frozen, self.inputs, self._builder, learner)
+        self._rank = torch.distributed.get_rank()
+        torch.manual_seed(derive_seed(seed, self._rank))
+        self._policy_version = self._skips_in_a_row = 0
+        self._traced_call = TracedCall(learner.profile if self._rank == 0 else None, number=3)
+
+    @property
+    def policy_version(self) -> int:
+        """Number of updates so far."""
+        return self._policy_version
+
+    def update(self, batch: TrainingBatch) -> LearnerUpdate:
+        """Take one optimizer step on the whole batch; see `protocols.Learner.update`.
+
+        An empty batch, or a loss or gradient that is not finite, leaves the policy as it is and counts as
+        ``policy/skipped``.
+
+        Raises:
+            ConfigError: five steps in a row were not finite.
+            DataError: an image is gone or changed since it was sampled.
+        """
+        began = time.perf_counter()
+        learning_rate = learning_rate_at(self._policy_version + 1, self._config, self._num_steps)
+        metrics = {"policy/learning_rate": learning_rate, "policy/skipped": 1.0}
+        if batch.groups:
+            with self._traced_call():
+                metrics |= self.gradients.accumulate(batch)
+                metrics["policy/grad_norm"], taken = self.engine.step(learning_rate)
+            metrics["policy/skipped"] = float(not taken)
+            self._watch_skips(taken=taken)
+        self._policy_version += 1
+        metrics["learner/seconds"] = seconds = time.perf_counter() - began
+        num_tokens = sum(len(group.prompt_token_ids) + sum(map(len, group.completions)) for group in batch.groups)
+        metrics["learner/tokens_per_second"] = num_tokens / seconds
+        return LearnerUpdate(policy_version=self._policy_version, metrics=metrics)
+
+    def token_logprobs(self, group: TrainingGroup) -> tuple[NDArray[np.float32], ...]:
+        """The policy's log-probabilities [T_k] of each completion's tokens, at temperature 1."""
+        rows = self._builder.rows([encode_group(self.inputs, group)])
+        scorer = self.engine.scorer.eval()  # no dropout
+        with torch.no_grad():
+            logprobs: torch.Tensor = scorer(rows)[0]
+        scorer.train()
+        return tuple(part.cpu().numpy() for part in torch.split(logprobs, list(rows.lengths)))
+
+    def canary(self, image_path: str) -> Canary:
+        """A fixed answer about an image with this policy's log-probabilities."""
+        prompt = self.inputs.encode(load_image(image_path)).token_ids.numpy().astype(np.int32)
+        answer = self.inputs.encode_answer(_CANARY_ANSWER)
+        nothing = np.zeros(len(answer), dtype=np.float32)
+        group = TrainingGroup(
+            image_path=image_path,
+            prompt_token_ids=prompt,
+            completions=(answer,),
+            logprobs=(nothing,),
+            advantages=nothing[:1],
+        )
+        return Canary(
+            image_path=image_path,
+            prompt_token_ids=prompt,
+            token_ids=answer,
+            logprobs=self.token_logprobs(group)[0],
+        )
+
+    def snapshot(self, chunk_bytes: int, canary_image: str) -> WeightSnapshot | None:
+        """Every parameter, adapters merged, in ``policy.dtype``; on rank 0, None elsewhere.
+
+        Frozen ones too: the engine fuses matrices (query, key and value) that adapters may train in part, and a
+        whole model is what a manifest can prove.
+
+        Args:
+            chunk_bytes: with ZeRO-3, at most this much is whole at a time (or one larger parameter).
+            canary_image: path of the image the canary is about.
+        """
+        canary = self.canary(canary_image)
+        manifest, chunks = self.manifest(), self.weight_chunks(chunk_bytes)
+        if self._rank > 0:
+            for _ in chunks if self.engine.is_sharded else ():  # gathering needs every rank
+                pass
+            return None
+        lasting = not self.engine.is_sharded
+        values = tuple(host_bytes(value, lasting=lasting) for chunk in chunks for _, value in chunk)
+        return WeightSnapshot(policy_version=self._policy_version, manifest=manifest, values=values, canary=canary)
+
+    def manifest(self) -> tuple[TensorSpec, ...]:
+        """Every parameter by its transformers name."""
+        return manifest_of(named_weights(self.engine.scorer))
+
+    def weight_chunks(self, chunk_bytes: int) -> Iterator[list[tuple[str, torch.Tensor]]]:
+        """The manifest's parameters, whole and on this rank's device, for a broadcast; all ranks iterate to the end."""
+        for chunk in gathered(named_weights(self.engine.scorer), chunk_bytes, is_sharded=self.engine.is_sharded):
+            yield [(weight.name, value) for weight, value in chunk]
+
+    def save(self, folder: Path) -> None:
+        """Write this rank's part of a checkpoint: model, optimizer, random generators, policy version."""
+        save_rank(self.engine, folder, self._policy_version)
+
+    def load(self, folder: Path) -> None:
+        """Continue exactly where `save` was called.
+
+        Raises:
+            CheckpointError: files are missing, or another number of ranks wrote them.
+        """
+        self._policy_version = load_rank(self.engine, folder)
+
+    def export(self, folder: Path) -> None:
+        """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer."""
+        transformer = self.engine.scorer.transformer
+        weights = named_weights(self.engine.scorer)
+        state: dict[str, torch.Tensor] = {}
+        for chunk in gathered(weights, _EXPORT_CHUNK_BYTES, is_sharded=self.engine.is_sharded):
+            if self._rank == 0:
+                state |= {weight.name: value.cpu().clone() for weight, value in chunk}
+        if self._rank == 0:
+            transformer.save_pretrained(folder, state_dict=state, save_original_format=False)
+            self.inputs.save(folder)
+            write_policy_version(folder, self._policy_version)
+        torch.distributed.barrier()
+
+    def _watch_skips(self, *, taken: bool) -> None:
+        self._skips_in_a_row = 0 if taken else self._skips_in_a_row + 1
+        if self._skips_in_a_row == _MOST_SKIPS_IN_A_ROW:
+            raise ConfigError(
+                f"loss and gradients must be finite, got {_MOST_SKIPS_IN_A_ROW} steps in a row that were not; "
+                f"lower learner.learning_rate, got {self._config.learning_rate}, and resume from the last checkpoint"
+            )

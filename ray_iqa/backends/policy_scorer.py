@@ -1,0 +1,104 @@
+"""A policy among the scorers that are compared: sampled, greedy or expected scores."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from ray_iqa.answers.parse import parse
+from ray_iqa.answers.prompt import Prompt, prompt_by_id
+from ray_iqa.backends.expected_score import expected_scores
+from ray_iqa.backends.patient_sampling import sample_each
+from ray_iqa.config.evaluate import Decoding
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.data.images import load_image
+from ray_iqa.errors import DataError
+from ray_iqa.evaluation_records import Prediction
+from ray_iqa.types import Answer, LabelledImage, ParseFailure, RolloutGroup, SamplingSpec
+
+
+class PolicyScorer:
+    """A vLLM engine in this process.
+
+    Args:
+        policy: model and question.
+        rollout: engine, and sampling parameters where answers are sampled.
+        decoding: what the score of an image is.
+        seed: of sampled answers.
+    """
+
+    def __init__(self, policy: PolicyConfig, rollout: VllmRolloutConfig, decoding: Decoding, seed: int) -> None:
+        from ray_iqa.backends.vllm_sampler import VllmSampler  # the engine belongs in this process only
+
+        self._sampler = VllmSampler(policy, rollout)
+        self._prompt = prompt_by_id(policy.prompt)
+        self._expects = decoding == "expected"
+        sampled = decoding == "sampled"
+        self._spec = SamplingSpec(
+            num_completions=rollout.num_completions if sampled else 1,
+            temperature=rollout.temperature if sampled else 0.0,
+            top_k=rollout.top_k,
+            top_p=rollout.top_p,
+            max_tokens=rollout.max_tokens,
+            seed=seed,
+        )
+
+    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+        """See `Scorer.predict`; ``seconds`` is an equal share of the call for every image."""
+        began = time.perf_counter()
+        opened = [_opened(image) for image in images]
+        sound = [(image, found) for image, found in zip(images, opened, strict=True) if isinstance(found, Image.Image)]
+        answers = iter(self._answers([image for image, _ in sound], [picture for _, picture in sound]))
+        predictions = [next(answers) if isinstance(found, Image.Image) else found for found in opened]
+        seconds = (time.perf_counter() - began) / max(1, len(images))
+        return [replace(prediction, seconds=seconds) for prediction in predictions]
+
+    def _answers(self, images: Sequence[LabelledImage], pictures: Sequence[Image.Image]) -> list[Prediction]:
+        groups = sample_each(self._sampler, images, pictures, self._spec)
+        predictions = [
+            Prediction(score=None, reason=group) if isinstance(group, str) else prediction_of_group(group, self._prompt)
+            for group in groups
+        ]
+        if not self._expects:
+            return predictions
+        read = [
+            (place, picture, group.completions[0])
+            for place, (picture, group) in enumerate(zip(pictures, groups, strict=True))
+            if not isinstance(group, str) and predictions[place].score is not None
+        ]
+        expected = expected_scores(
+            self._sampler, self._prompt, [picture for _, picture, _ in read], [answer for _, _, answer in read]
+        )
+        for (place, _, _), found in zip(read, expected, strict=True):
+            predictions[place] = (
+                Prediction(score=None, reason="no likely number ends in a readable answer")
+                if found is None
+                else replace(predictions[place], score=found.mean, score_std=found.std)
+            )
+        return predictions
+
+
+def prediction_of_group(group: RolloutGroup, prompt: Prompt) -> Prediction:
+    """Mean and deviation of the readable scores; the reasoning is that of the answer nearest to the mean."""
+    answers = [parse(completion.text, prompt) for completion in group.completions]
+    read = [answer for answer in answers if isinstance(answer, Answer)]
+    if not read:
+        reasons = sorted({answer.reason for answer in answers if isinstance(answer, ParseFailure)})
+        return Prediction(score=None, reason=f"no readable score in {len(answers)} answers: {'; '.join(reasons)}")
+    scores = np.array([answer.score for answer in read], dtype=np.float64)
+    mean = float(scores.mean())
+    return Prediction(
+        score=mean,
+        score_std=float(scores.std(ddof=1)) if len(scores) >= 2 else None,
+        reasoning=read[int(np.abs(scores - mean).argmin())].reasoning,
+    )
+
+
+def _opened(image: LabelledImage) -> Image.Image | Prediction:
+    try:
+        return load_image(image.image_path)
+    except DataError as error:
+        return Prediction(score=None, reason=str(error))

@@ -1,0 +1,60 @@
+"""Profiles of what torch does in one process: a Chrome trace, which Perfetto opens, and a table."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+from torch._C._profiler import _ExperimentalConfig  # the only switch for threads that torch did not start
+from torch.profiler import ProfilerActivity, profile
+
+from ray_iqa.errors import ConfigError
+
+_ROWS = 15
+
+
+@contextmanager
+def traced(file: str | Path) -> Iterator[None]:
+    """Profile everything inside, on all threads; afterwards write ``file`` and print a table on standard error.
+
+    Raises:
+        ConfigError: ``file`` cannot be written; nothing has run then.
+    """
+    target = Path(file).absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    except OSError as error:
+        raise ConfigError(f"the profile must go to a file that can be written, got {file}: {error}") from error
+    activities, order = [ProfilerActivity.CPU], "self_cpu_time_total"
+    if torch.cuda.is_available():
+        activities, order = [*activities, ProfilerActivity.CUDA], "self_device_time_total"
+    config = _ExperimentalConfig(profile_all_threads=True)
+    with profile(activities=activities, experimental_config=config, acc_events=True) as profiler:
+        yield
+    profiler.export_chrome_trace(str(target))
+    table = profiler.key_averages().table(sort_by=order, row_limit=_ROWS, max_name_column_width=40)
+    sys.stderr.write(f"{table}\nProfile: {target}, to be opened in https://ui.perfetto.dev\n")
+
+
+class TracedCall:
+    """Profiles one call among many: an early one that no longer pays for start-up.
+
+    ::
+
+        traced_call = TracedCall(file, number=3)
+        with traced_call():  # around every call
+            ...
+    """
+
+    def __init__(self, file: str | None, number: int) -> None:
+        """Without ``file`` nothing is profiled; calls are counted from 1."""
+        self._file, self._number, self._seen = file, number, 0
+
+    def __call__(self) -> AbstractContextManager[None]:
+        """The block of the next call."""
+        self._seen += 1
+        if self._file is None or self._seen != self._number:
+            return nullcontext()
+        return traced(self._file)

@@ -1,0 +1,266 @@
+"""Draws completions with a vLLM engine; the only file that knows vLLM generation.
+
+Letters: K completions per image, P prompt tokens, T completion tokens.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ray_iqa.backends.vllm_engine import refusals_named, run_to_end, start_engine
+from ray_iqa.backends.vllm_prompts import ImagePrompts, Prompt
+from ray_iqa.backends.weight_install import load_snapshot, repack_output_head, reset_caches
+from ray_iqa.backends.weight_manifest import check_manifest, expected_parameters
+from ray_iqa.backends.weight_receive import TransferReceiver
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.data.images import load_image
+from ray_iqa.errors import WeightTransferError
+from ray_iqa.policy.inputs import PolicyInputs
+from ray_iqa.seeds import derive_seed
+from ray_iqa.types import (
+    Canary,
+    Completion,
+    FinishReason,
+    LabelledImage,
+    RolloutGroup,
+    SamplingSpec,
+    TensorSpec,
+    WeightReceipt,
+    WeightSnapshot,
+)
+
+_FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+
+
+class VllmSampler:
+    """One vLLM engine in this process; implements `ray_iqa.protocols.Sampler`.
+
+    An image's completions depend on the weights, the spec and the image alone, not on the rest of the batch. Special
+    tokens other than the end of the turn are never drawn; log-probabilities do not know of that ban, of temperature,
+    top_k or top_p, so a learner finds the same numbers with a plain softmax.
+    """
+
+    def __init__(
+        self,
+        policy: PolicyConfig,
+        rollout: VllmRolloutConfig,
+        transfer_backend: str | None = None,
+    ) -> None:
+        """Start the engine on the weights in ``policy.model``, policy version 0.
+
+        ``transfer_backend`` names one of vLLM's weight transfer engines; None installs snapshots only.
+        """
+        self.inputs = PolicyInputs(policy)
+        self._expected = expected_parameters(policy)
+        self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, transfer_backend)
+        self._prompts = ImagePrompts(self._llm, self.inputs.prompt_token_ids)
+        self._receiver = TransferReceiver(self._llm, self._expected)
+        self._sleeps = self._llm.llm_engine.vllm_config.model_config.enable_sleep_mode
+        self._policy_version: int | None = 0
+        self._sleep()
+
+    @property
+    def policy_version(self) -> int:
+        """Version of the weights that answer.
+
+        Raises:
+            WeightTransferError: an update failed half-way, so the weights belong to no version.
+        """
+        if self._policy_version is None:
+            raise WeightTransferError("the last weight update failed: install a whole one or replace this sampler")
+        return self._policy_version
+
+    def expected_parameters(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every parameter that a snapshot must carry."""
+        return dict(self._expected)
+
+    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> list[RolloutGroup]:
+        """K completions for each image, in the order of ``images``; temperature 0 repeats the one greedy answer.
+
+        Raises:
+            DataError: an image cannot be read; the message names it.
+            ConfigError: vLLM refuses a prompt, such as one longer than ``rollout.max_model_len``.
+            WeightTransferError: an earlier weight update failed half-way.
+        """
+        return self._sample(images, self._prompts.take(images), spec)
+
+    def prepare(self, images: Sequence[LabelledImage]) -> None:
+        """Read and preprocess the images of a coming `sample`; weights may change in between.
+
+        Raises:
+            DataError: an image cannot be read; the message names it.
+        """
+        self._prompts.prepare(images)
+
+    def sample_pictures(
+        self, images: Sequence[LabelledImage], pictures: Sequence[Image.Image], spec: SamplingSpec
+    ) -> list[RolloutGroup]:
+        """As `sample`, on pictures that `load_image` has decoded already, one for each of ``images``."""
+        return self._sample(images, self._prompts.rendered([self.prompt(picture) for picture in pictures]), spec)
+
+    def _sample(
+        self, images: Sequence[LabelledImage], prompts: Sequence[Prompt], spec: SamplingSpec
+    ) -> list[RolloutGroup]:
+        version = self.policy_version
+        with self._awake(), refusals_named():
+            results = run_to_end(self._llm, prompts, [sampling_params(self.inputs, image, spec) for image in images])
+        return [
+            RolloutGroup(
+                image=image,
+                prompt_token_ids=np.asarray(result.prompt_token_ids, np.int32),
+                completions=_completions(self.inputs, result, spec),
+                policy_version=version,
+            )
+            for image, result in zip(images, results, strict=True)
+        ]
+
+    def generate(self, prompts: Sequence[Prompt], params: Sequence[Any]) -> list[Any]:  # Any: vLLM's own types
+        """Answers to prompts made by `prompt`, each with its own vLLM sampling parameters; raises as `sample`."""
+        rendered = self._prompts.rendered(prompts)
+        with self._awake(), refusals_named():
+            return run_to_end(self._llm, rendered, params)
+
+    def score(self, image_path: str, token_ids: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Teacher-forced log-probabilities of an answer.
+
+        Returns:
+            the prompt's tokens [P], image tokens expanded, and the answer's log-probabilities [T] at temperature 1.
+        """
+        from vllm import SamplingParams
+
+        prompt = self.prompt(load_image(image_path), [int(token) for token in token_ids])
+        params = SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False)
+        [result] = self.generate([prompt], [params])
+        start = len(result.prompt_token_ids) - len(token_ids)
+        positions = zip(token_ids, result.prompt_logprobs[start:], strict=True)
+        logprobs = [position[int(token)].logprob for token, position in positions]
+        return np.asarray(result.prompt_token_ids[:start], np.int32), np.asarray(logprobs, np.float32)
+
+    def install(self, snapshot: WeightSnapshot, canary_max_abs: float) -> WeightReceipt:
+        """Take over a snapshot as one transaction; on return this sampler answers with its version.
+
+        ``canary_max_abs`` is the largest allowed |log-probability difference| of the snapshot's canary.
+
+        Raises:
+            WeightTransferError: the manifest does not fit the model (the old weights still answer), or loading or
+                the canary failed (nothing answers until a later snapshot is installed whole).
+        """
+        check_manifest(snapshot.manifest, self._expected)
+        self._policy_version = None
+        with self._awake():
+            load_snapshot(self._llm, snapshot)
+            return self._accept(snapshot.policy_version, snapshot.canary, canary_max_abs)
+
+    def join_transfer(self, init_info: Mapping[str, Any]) -> None:
+        """Meet the learner's `WeightSender`; see `TransferReceiver.join`."""
+        self._receiver.join(init_info)
+
+    def start_update(self, manifest: Sequence[TensorSpec]) -> None:
+        """Open a broadcast; from here to `finish_update` nothing answers.
+
+        Raises:
+            WeightTransferError: the manifest does not fit the model (the old weights still answer), or vLLM failed.
+        """
+        check_manifest(manifest, self._expected)
+        self._policy_version = None
+        self._wake_up()
+        self._receiver.start()
+
+    def receive_chunk(self, update_info: Mapping[str, Any]) -> None:
+        """Take one chunk of a broadcast; see `TransferReceiver.receive`."""
+        self._receiver.receive(update_info)
+
+    def finish_update(self, policy_version: int, canary: Canary | None, canary_max_abs: float) -> WeightReceipt:
+        """Close a broadcast; on return this sampler answers with ``policy_version``.
+
+        Raises:
+            WeightTransferError: a parameter did not arrive, or the canary failed; nothing answers.
+        """
+        with self._awake():
+            self._receiver.finish()
+            return self._accept(policy_version, canary, canary_max_abs)
+
+    def close(self) -> None:
+        """Stop the engine; nothing else may be called afterwards."""
+        self._llm.llm_engine.engine_core.shutdown()
+
+    def _accept(self, policy_version: int, canary: Canary | None, canary_max_abs: float) -> WeightReceipt:
+        """The last step of any update: drop what is left of the old weights, then ask the canary."""
+        repack_output_head(self._llm)
+        reset_caches(self._llm)
+        difference = float("nan") if canary is None else self._canary_difference(canary)
+        if canary is not None and not difference <= canary_max_abs:  # NaN fails too
+            raise WeightTransferError(
+                f"canary {canary.image_path}: the sampler's log-probabilities may differ from the learner's by at most "
+                f"weights.canary_max_abs {canary_max_abs}, got {difference}"
+            )
+        self._policy_version = policy_version
+        return WeightReceipt(policy_version=policy_version, num_tensors=len(self._expected), canary_max_abs=difference)
+
+    def _canary_difference(self, canary: Canary) -> float:
+        prompt_token_ids, logprobs = self.score(canary.image_path, canary.token_ids)
+        if not np.array_equal(prompt_token_ids, canary.prompt_token_ids):
+            raise WeightTransferError(
+                f"canary {canary.image_path}: sampler and learner must read the same prompt, "
+                f"got {len(prompt_token_ids)} and {len(canary.prompt_token_ids)} tokens"
+            )
+        return float(np.max(np.abs(logprobs - canary.logprobs)))
+
+    def prompt(self, picture: Image.Image, answer: Sequence[int] = ()) -> Prompt:
+        """What `generate` takes: the question about a picture, and the tokens of an answer begun."""
+        return self._prompts.of(picture, answer)
+
+    @contextmanager
+    def _awake(self) -> Iterator[None]:
+        self._wake_up()
+        try:
+            yield
+        finally:
+            self._sleep()
+
+    def _wake_up(self) -> None:
+        if self._sleeps:
+            self._llm.wake_up()
+
+    def _sleep(self) -> None:
+        if self._sleeps:
+            self._llm.sleep(level=1)
+
+
+def sampling_params(inputs: PolicyInputs, image: LabelledImage, spec: SamplingSpec) -> Any:  # noqa: ANN401 - vllm is untyped
+    """Parameters of one image's request; nothing is left to defaults of model or engine."""
+    from vllm import SamplingParams
+
+    greedy = spec.temperature == 0.0
+    return SamplingParams(
+        n=1 if greedy else spec.num_completions,
+        temperature=spec.temperature,
+        top_k=spec.top_k,
+        top_p=spec.top_p,
+        max_tokens=spec.max_tokens,
+        seed=None if greedy else derive_seed(spec.seed, image.dataset, image.image_id),
+        stop_token_ids=list(inputs.stop_token_ids),
+        ignore_eos=True,  # stop_token_ids alone decide
+        logit_bias=dict.fromkeys(inputs.banned_token_ids, float("-inf")),
+        logprobs=0,  # of the drawn token only
+        flat_logprobs=True,
+        detokenize=False,
+    )
+
+
+def _completions(inputs: PolicyInputs, result: Any, spec: SamplingSpec) -> tuple[Completion, ...]:  # noqa: ANN401 - vllm
+    completions = tuple(
+        Completion(
+            token_ids=np.asarray(output.token_ids, np.int32),
+            logprobs=np.asarray(output.logprobs.logprobs, np.float32),
+            text=inputs.decode(output.token_ids),
+            finish_reason=_FINISH_REASONS.get(output.finish_reason, "abort"),
+        )
+        for output in sorted(result.outputs, key=lambda each: each.index)
+    )
+    return completions * (spec.num_completions // len(completions))

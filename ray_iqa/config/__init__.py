@@ -1,0 +1,1 @@
+"""Typed configuration, one section per owner."""

@@ -1,0 +1,80 @@
+"""Sections ``learner`` and ``weights``: the optimizer step and how new weights travel."""
+
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from ray_iqa.config.section import Section
+
+
+class LoraConfig(Section):
+    """Low-rank adapters through peft; the frozen base doubles as the reference policy."""
+
+    rank: PositiveInt = 64
+    alpha: PositiveInt = 128
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    target_modules: str | list[str] = "all-linear"
+
+
+class DeepSpeedLearnerConfig(Section):
+    """A gang of DeepSpeed ranks that takes the GRPO step."""
+
+    type: Literal["deepspeed"] = "deepspeed"
+    num_ranks: PositiveInt = 1
+    """Data-parallel ranks; a step's result does not depend on how many there are."""
+    zero_stage: Literal[0, 2, 3] = 3
+    offload_optimizer: bool = False
+    """Keep optimizer states in host memory."""
+    offload_parameters: bool = False
+    """Keep parameters in host memory (ZeRO-3 only)."""
+    gradient_checkpointing: bool = True
+    learning_rate: PositiveFloat = 1e-6
+    """Peak; AdamW."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+    warmup_steps: NonNegativeInt = 0
+    final_learning_rate_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Linear decay ends at this share of the peak at schedule.num_steps."""
+    max_grad_norm: PositiveFloat = 1.0
+    clip_low: float = Field(default=0.2, gt=0.0, lt=1.0)
+    """The ratio of new to old probability is clipped below 1 - clip_low ..."""
+    clip_high: PositiveFloat = 0.2
+    """... and above 1 + clip_high. With one update per step, as here and as published, it is 1 and neither acts."""
+    kl_coef: NonNegativeFloat = 0.04
+    """Weight of the k3 KL to the frozen reference policy; 0 needs no reference policy."""
+    importance_cap: PositiveFloat = 2.0
+    """Truncates the ratio of the learner's to the sampler's probability of a token, which weights its loss."""
+    trained_part: Literal["everything", "language_model", "vision_tower"] = "everything"
+    """The rest is frozen; the vision tower includes its projection into the language model."""
+    lora: LoraConfig | None = None
+    share_prefix: bool = True
+    """Run each image and prompt once per group; families that cannot do it use the plain path and say so."""
+    max_tokens_per_micro_batch: PositiveInt = 16_384
+    """Upper bound of tokens (padding included) in one forward pass; a single group may exceed it."""
+    num_threads: PositiveInt | None = None
+    """CPU threads of one rank; None leaves it to torch."""
+    profile: str | None = None
+    """File for a trace of the third update on rank 0, which Perfetto opens; `ray-iqa train --profile` sets it."""
+    start_deadline_s: PositiveFloat = 900.0
+    update_deadline_s: PositiveFloat = 3600.0
+
+    @model_validator(mode="after")
+    def _offload_needs_zero3(self) -> Self:
+        if self.offload_parameters and self.zero_stage != 3:
+            raise ValueError(f"offload_parameters needs zero_stage 3, got zero_stage {self.zero_stage}")
+        if self.offload_optimizer and self.zero_stage == 0:
+            raise ValueError("offload_optimizer needs zero_stage 2 or 3, got zero_stage 0")
+        return self
+
+
+class WeightTransferConfig(Section):
+    """How the learner's weights reach the rollout workers."""
+
+    type: Literal["object_store", "nccl", "ipc"] = "object_store"
+    """object_store works everywhere; nccl broadcasts between GPUs; ipc shares GPU memory with a colocated engine."""
+    chunk_mib: PositiveInt = 512
+    """Largest piece gathered from ZeRO-3 shards, and sent, at a time."""
+    canary_max_abs: PositiveFloat = 0.5
+    """Largest allowed |log-probability difference| of the canary; about 0.5 suits bfloat16, 0.01 float32."""
+    phase_deadline_s: PositiveFloat = 300.0
+    """A phase of the transaction that takes longer fails it."""

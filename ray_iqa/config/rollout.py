@@ -1,0 +1,57 @@
+"""Section ``rollout``: how completions are drawn."""
+
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from ray_iqa.config.section import Section
+
+
+class VllmRolloutConfig(Section):
+    """vLLM engines, one per rollout worker."""
+
+    type: Literal["vllm"] = "vllm"
+    min_workers: PositiveInt = 1
+    """Engines whose resources are reserved; a step's result does not depend on how many there are."""
+    max_workers: PositiveInt | None = None
+    """Most engines; those above min_workers come and go with what an autoscaler brings. None is min_workers."""
+    num_completions: int = Field(default=6, ge=2)
+    """K, completions per image: the group size."""
+    temperature: PositiveFloat = 1.0
+    top_k: NonNegativeInt = 0
+    """0 samples from the whole vocabulary. The published trainer used 50."""
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    max_tokens: PositiveInt = 256
+    """Longest completion in tokens."""
+    max_model_len: PositiveInt = 4096
+    """Prompt (image tokens included) and completion together, in tokens."""
+    max_staleness: Literal[0, 1] = 0
+    """0 samples on-policy; 1 samples the next step while this one is learned."""
+    tensor_parallel_size: PositiveInt = 1
+    """GPUs per engine."""
+    gpu_memory_utilization: float = Field(default=0.85, gt=0.0, le=1.0)
+    sleep_when_idle: bool = False
+    """Free the engine's GPU memory between calls, for a learner that shares the GPU."""
+    kv_cache_gib: PositiveFloat = 1.0
+    """Size of the KV cache on a CPU; ignored on a GPU."""
+    max_num_seqs: PositiveInt = 256
+    """Completions decoded at the same time by one engine."""
+    enforce_eager: bool = False
+    """Skip compilation; for tests and tiny policies."""
+    num_threads: PositiveInt | None = None
+    """CPU threads of one engine; None leaves it to torch."""
+    start_deadline_s: PositiveFloat = 900.0
+    """A worker that has not started by then is replaced."""
+    sample_deadline_s: PositiveFloat = 900.0
+    """A worker that has not answered a call by then is replaced."""
+
+    @property
+    def most_workers(self) -> int:
+        """``max_workers`` with its default filled in."""
+        return self.max_workers or self.min_workers
+
+    @model_validator(mode="after")
+    def _most_is_not_less(self) -> Self:
+        if self.most_workers < self.min_workers:
+            raise ValueError(f"max_workers must be at least min_workers, got {self.max_workers} < {self.min_workers}")
+        return self

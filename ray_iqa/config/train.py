@@ -1,0 +1,112 @@
+"""The root configuration of `ray-iqa train`; only the composition root sees it whole."""
+
+from typing import Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+
+from ray_iqa.config.cluster import ClusterConfig
+from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.reward import RewardConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.config.section import Section
+
+
+class ScheduleConfig(Section):
+    """How long the loop runs and what it does periodically."""
+
+    num_steps: PositiveInt
+    evaluate_every: PositiveInt = 50
+    checkpoint_every: PositiveInt = 50
+    keep_checkpoints: PositiveInt = 2
+    """Newest complete checkpoints kept, beside the one with the best validation SRCC."""
+    checkpoint_uri: str | None = None
+    """Where checkpoints, copies of the logs and the policy go when nodes share no file system: s3://, gs://, abfss://,
+    file:// or fsspec+<protocol>://. A driver with an empty disk resumes from it. None: run_dir."""
+
+    @field_validator("checkpoint_uri")
+    @classmethod
+    def _is_a_uri(cls, uri: str | None) -> str | None:
+        if uri is not None and "://" not in uri:
+            raise ValueError("must be a URI like s3://bucket/folder; leave it out to keep checkpoints in run_dir")
+        return uri
+
+
+class DataConfig(Section):
+    """Labelled images and how a step's batch is composed."""
+
+    train: list[str] = Field(min_length=1)
+    """Manifests (csv, jsonl, parquet), paths or URLs; datasets mix without re-scaling their labels."""
+    train_split: str | None = "train"
+    """Rows whose ``split`` column has this value; None takes every row."""
+    images_per_step: PositiveInt = 128
+    """B, images sampled per step over all datasets."""
+    min_partners: PositiveInt = 3
+    """Every image of a step meets at least this many comparable images of its dataset."""
+
+
+class EvaluationConfig(Section):
+    """Validation while training."""
+
+    manifests: list[str] = Field(min_length=1)
+    split: str | None = "val"
+    num_completions: PositiveInt = 4
+    """Completions averaged per image, drawn with the rollout's temperature."""
+    max_images: PositiveInt | None = 512
+    """Per dataset: the first ones in an order that depends on the image ids only."""
+
+
+class TrainConfig(Section):
+    """Everything `ray-iqa train` needs."""
+
+    run_dir: str
+    """Checkpoints, metrics, TensorBoard, rollouts and the exported policy; the same directory resumes."""
+    seed: NonNegativeInt = 0
+    schedule: ScheduleConfig
+    data: DataConfig
+    evaluation: EvaluationConfig
+    policy: PolicyConfig
+    rollout: VllmRolloutConfig = VllmRolloutConfig()
+    reward: RewardConfig = RewardConfig()
+    learner: DeepSpeedLearnerConfig = DeepSpeedLearnerConfig()
+    weights: WeightTransferConfig = WeightTransferConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        if self.data.images_per_step <= self.data.min_partners:
+            raise ValueError(
+                f"data.images_per_step must exceed data.min_partners, "
+                f"got {self.data.images_per_step} <= {self.data.min_partners}"
+            )
+        block = self.reward.pairing_block
+        if block is not None and block <= self.data.min_partners:
+            raise ValueError(
+                f"reward.pairing_block must exceed data.min_partners, got {block} <= {self.data.min_partners}"
+            )
+        if self.rollout.max_tokens >= self.rollout.max_model_len:
+            raise ValueError(
+                f"rollout.max_tokens must be below rollout.max_model_len, "
+                f"got {self.rollout.max_tokens} >= {self.rollout.max_model_len}"
+            )
+        if self.weights.type != "object_store" and self.cluster.device == "cpu":
+            raise ValueError(f"weights.type {self.weights.type} needs cluster.device cuda, got cpu")
+        if self.weights.type != "object_store" and self.rollout.max_staleness != 0:
+            raise ValueError(  # a worker replaced while the learner works could only get weights that are too new
+                f"weights.type {self.weights.type} needs rollout.max_staleness 0, got {self.rollout.max_staleness}"
+            )
+        if self.weights.type == "ipc" and self.cluster.placement != "colocated":
+            raise ValueError(f"weights.type ipc needs cluster.placement colocated, got {self.cluster.placement}")
+        return self
+
+    @model_validator(mode="after")
+    def _placement_fits(self) -> Self:
+        workers, ranks, gpus = self.rollout.min_workers, self.learner.num_ranks, self.rollout.tensor_parallel_size
+        if self.cluster.placement == "colocated" and gpus > 1:
+            raise ValueError(f"cluster.placement colocated needs rollout.tensor_parallel_size 1, got {gpus}")
+        if self.cluster.placement == "per_node" and max(workers, ranks) % min(workers, ranks):
+            raise ValueError(
+                "cluster.placement per_node needs rollout.min_workers and learner.num_ranks that divide each other, "
+                f"got {workers} and {ranks}"
+            )
+        return self

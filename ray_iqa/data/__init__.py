@@ -1,0 +1,1 @@
+"""Labelled images, decoding and the composition of steps."""

@@ -1,0 +1,123 @@
+"""Is higher really better? From what is known, from the levels of distortion, or from pixels."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from ray_iqa.data.checks.finding import Finding
+from ray_iqa.data.datasets.description import PublicDataset
+from ray_iqa.data.images import load_image
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import DataError
+
+_CLEAR = 0.2  # correlation from which a sign counts
+_ALIGNED = 0.7  # correlation of most versions with their median, below which they are not of one picture
+_MAX_REFERENCES, _MIN_VERSIONS = 6, 12  # few versions of one kind have a degraded median
+
+
+def check_direction(
+    rows: Sequence[ManifestRow], known: PublicDataset | None, *, open_images: bool
+) -> Iterator[Finding]:
+    """The stated direction agrees with all there is to hold against it."""
+    dataset, stated = rows[0].dataset, rows[0].direction
+    if known is not None and known.direction != stated:
+        message = f"{known.labels}; the rows say that {stated} is better"
+        yield Finding(severity="error", check="direction", dataset=dataset, message=message)
+        return
+    ground, correlation = "level of distortion", quality_and_level(rows)
+    # Where the direction is known there is no need of guessing from pixels, which need versions of one picture.
+    if correlation is None and known is None and open_images:
+        ground, correlation = "pixel distance from the median of each reference", quality_and_distance(rows)
+    if correlation is None and known is None:
+        message = "not checked against the images: it takes levels of distortion, or versions of the same references"
+        yield Finding(severity="note", check="direction", dataset=dataset, message=message)
+    elif correlation is not None and correlation > _CLEAR:
+        message = (
+            f"quality rises with the {ground} (correlation {correlation:+.2f}) when {stated} is better: "
+            "the labels are the other way round"
+        )
+        yield Finding(severity="error", check="direction", dataset=dataset, message=message)
+
+
+def quality_and_level(rows: Sequence[ManifestRow]) -> float | None:
+    """Correlation of oriented labels and levels inside each reference and distortion; None without levels.
+
+    Both are taken as deviations from the mean of their ladder, so contents and kinds do not mix.
+    """
+    ladders: dict[tuple[str | None, str | None], list[ManifestRow]] = {}
+    for row in rows:
+        if row.level is not None:
+            ladders.setdefault((row.ref_id, row.distortion), []).append(row)
+    quality, level = [], []
+    for ladder in ladders.values():
+        own = np.array([_oriented(row) for row in ladder])
+        steps = np.array([row.level for row in ladder], dtype=np.float64)
+        quality.append(own - own.mean())
+        level.append(steps - steps.mean())
+    return _correlation(quality, level)
+
+
+def quality_and_distance(rows: Sequence[ManifestRow]) -> float | None:
+    """Correlation of oriented labels and pixel distance, inside references with many versions of one size.
+
+    The pixelwise median of many versions of a content is close to the content itself, so the pristine image is not
+    needed. None where no reference has enough versions.
+    """
+    by_reference: dict[str, list[ManifestRow]] = {}
+    for row in rows:
+        if row.ref_id is not None:
+            by_reference.setdefault(row.ref_id, []).append(row)
+    large = [name for name in sorted(by_reference) if len(by_reference[name]) >= _MIN_VERSIONS]
+    quality, distance = [], []
+    for name in large[:: max(1, len(large) // _MAX_REFERENCES)][:_MAX_REFERENCES]:
+        kept, stack = _same_size(by_reference[name])
+        if len(kept) < _MIN_VERSIONS:
+            continue
+        median = np.median(stack, axis=0)
+        alike = _correlations_with(stack, median)
+        if np.median(alike) < _ALIGNED:
+            continue
+        from_median = ((stack - median) ** 2).mean(axis=(1, 2))
+        ranks = np.argsort(np.argsort(from_median)).astype(np.float64)
+        own = np.array([_oriented(row) for row in kept])
+        quality.append(own - own.mean())
+        distance.append((ranks - ranks.mean()) / len(ranks))
+    return _correlation(quality, distance)
+
+
+def _correlations_with(stack: NDArray[np.float32], median: NDArray[np.float32]) -> NDArray[np.float64]:
+    """[n] Pearson correlations of images [n, height, width] with one; 0 for a flat image."""
+    images = stack.reshape(len(stack), -1).astype(np.float64)
+    images = images - images.mean(axis=1, keepdims=True)
+    one = median.ravel().astype(np.float64) - float(median.mean())
+    scale = np.sqrt((images**2).sum(axis=1) * (one**2).sum())
+    return (images @ one) / np.where(scale > 0, scale, 1.0)
+
+
+def _same_size(rows: Sequence[ManifestRow]) -> tuple[list[ManifestRow], NDArray[np.float32]]:
+    """Rows of the most common size and their grey images, [n, height, width]."""
+    found = []
+    for row in rows:
+        try:
+            found.append((row, np.asarray(load_image(row.path).convert("L"), dtype=np.float32)))
+        except DataError:  # reported by the check of files
+            continue
+    shapes = [grey.shape for _, grey in found]
+    common = max(sorted(set(shapes)), key=shapes.count, default=None)
+    kept = [(row, grey) for row, grey in found if grey.shape == common]
+    return [row for row, _ in kept], np.array([grey for _, grey in kept])
+
+
+def _oriented(row: ManifestRow) -> float:
+    return row.mos if row.direction == "higher" else -row.mos
+
+
+def _correlation(first: list[NDArray[np.float64]], second: list[NDArray[np.float64]]) -> float | None:
+    if not first:
+        return None
+    a, b = np.concatenate(first), np.concatenate(second)
+    if len(a) < _MIN_VERSIONS or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    return float(spearmanr(a, b).statistic)

@@ -1,0 +1,83 @@
+"""Checks of the image files: missing, broken, identical."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.fft import dctn
+
+from ray_iqa.data.checks.finding import Finding
+from ray_iqa.data.images import load_image
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import DataError
+
+_HASH_SIDE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What reading one image file has shown."""
+
+    row: ManifestRow
+    problem: str | None  # why it is not an image
+    is_missing: bool
+    content: str | None  # SHA-256 of the file
+    perceptual_hash: int | None  # 64 bits
+
+
+def inspect_images(rows: Sequence[ManifestRow]) -> list[ImageFacts]:
+    """Read and decode every image once, in threads."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(_inspect, rows))
+
+
+def check_files(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
+    """Missing, broken and identical files, of one dataset."""
+    dataset = facts[0].row.dataset
+    missing = [fact for fact in facts if fact.is_missing]
+    if missing:
+        message = f"{len(missing):,} of {len(facts):,} images are missing, the first is {missing[0].row.path}"
+        yield Finding(severity="error", check="files", dataset=dataset, message=message)
+    broken = [fact for fact in facts if fact.problem is not None and not fact.is_missing]
+    if broken:
+        message = f"{len(broken):,} of {len(facts):,} images are broken, the first: {broken[0].problem}"
+        yield Finding(severity="error", check="files", dataset=dataset, message=message)
+    by_content: dict[str, list[ImageFacts]] = {}
+    for fact in facts:
+        if fact.content is not None:
+            by_content.setdefault(fact.content, []).append(fact)
+    copies = [group for group in by_content.values() if len(group) > 1]
+    if copies:
+        first, second, *_ = copies[0]
+        message = f"{len(copies):,} files are there more than once, e.g. {first.row.path} and {second.row.path}"
+        yield Finding(severity="warning", check="files", dataset=dataset, message=message)
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """64 bits that hardly change when an image is resized, re-encoded or slightly distorted.
+
+    Signs of the lowest 8 x 8 cosine coefficients of a 32 x 32 grey thumbnail against their median (the pHash of
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
+    """
+    thumbnail = image.convert("L").resize((4 * _HASH_SIDE, 4 * _HASH_SIDE), Image.Resampling.LANCZOS)
+    low = dctn(np.asarray(thumbnail, dtype=np.float64), norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
+    bits = (low > np.median(low)).ravel()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _inspect(row: ManifestRow) -> ImageFacts:
+    try:
+        content = Path(row.path).read_bytes()
+    except OSError:
+        return ImageFacts(row=row, problem="missing", is_missing=True, content=None, perceptual_hash=None)
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        own_hash = perceptual_hash(load_image(content))
+    except DataError as error:
+        problem = f"{row.path}: {error}"
+        return ImageFacts(row=row, problem=problem, is_missing=False, content=digest, perceptual_hash=None)
+    return ImageFacts(row=row, problem=None, is_missing=False, content=digest, perceptual_hash=own_hash)

@@ -1,0 +1,69 @@
+"""Checks across splits and datasets: does a test set show what the training set has shown?"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ray_iqa.data.checks.files import ImageFacts
+from ray_iqa.data.checks.finding import Finding, Severity
+from ray_iqa.data.rows import ManifestRow
+
+_MAX_DISTANCE = 4  # differing bits of 64 up to which two images are taken for the same picture
+
+
+def check_references(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
+    """No reference of a dataset is in two splits."""
+    splits_of: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        if row.ref_id is not None and row.split is not None:
+            splits_of.setdefault((row.dataset, row.ref_id), set()).add(row.split)
+    shared = {key: splits for key, splits in splits_of.items() if len(splits) > 1}
+    for dataset in sorted({dataset for dataset, _ in shared}):
+        names = sorted(reference for own, reference in shared if own == dataset)
+        where = " and ".join(sorted(shared[dataset, names[0]]))
+        message = f"{len(names):,} references are in several splits, e.g. {names[0]} in {where}"
+        yield Finding(severity="error", check="leakage", dataset=dataset, message=message)
+
+
+def check_pictures(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
+    """No picture is in two splits, by content of the file and by perceptual hash.
+
+    A dataset without splits is a side of its own, so overlaps between datasets are found too. Versions of one
+    reference are left to `check_references`.
+    """
+    hashed = [fact for fact in facts if fact.perceptual_hash is not None]
+    if not hashed:
+        return
+    sides = np.array([_side(fact.row) for fact in hashed])
+    contents = np.array([_content(fact.row) for fact in hashed])
+    hashes = np.array([fact.perceptual_hash for fact in hashed], dtype=np.uint64)
+    same_file: list[tuple[int, int]] = []
+    look_alike: list[tuple[int, int]] = []
+    for i in range(len(hashed) - 1):
+        near = np.bitwise_count(hashes[i + 1 :] ^ hashes[i]) <= _MAX_DISTANCE
+        near &= sides[i + 1 :] != sides[i]
+        for j in np.flatnonzero(near) + i + 1:
+            if hashed[i].content == hashed[j].content:
+                same_file.append((i, int(j)))
+            elif contents[i] != contents[j]:
+                look_alike.append((i, int(j)))
+    found: list[tuple[list[tuple[int, int]], Severity, str]] = [
+        (same_file, "error", "are the same file"),
+        (look_alike, "warning", "look alike"),
+    ]
+    for pairs, severity, what in found:
+        if pairs:
+            i, j = pairs[0]
+            message = (
+                f"{len(pairs):,} pairs of images in different splits {what}, e.g. {hashed[i].row.path} "
+                f"({sides[i]}) and {hashed[j].row.path} ({sides[j]})"
+            )
+            yield Finding(severity=severity, check="leakage", dataset=hashed[i].row.dataset, message=message)
+
+
+def _side(row: ManifestRow) -> str:
+    return row.split if row.split is not None else f"{row.dataset}, no split"
+
+
+def _content(row: ManifestRow) -> str:
+    return f"{row.dataset}/{row.ref_id if row.ref_id is not None else row.image_id}"

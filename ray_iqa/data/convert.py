@@ -1,0 +1,125 @@
+"""`ray-iqa data convert`: any known file to canonical rows, and canonical rows to any known file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from ray_iqa.data.datasets.listing import NAMES, known_dataset, public_dataset
+from ray_iqa.data.formats.deqa import read_deqa, read_deqa_base, write_deqa
+from ray_iqa.data.formats.pyiqa import read_pyiqa, write_pyiqa
+from ray_iqa.data.formats.q_align import read_q_align, write_q_align
+from ray_iqa.data.formats.source import Source
+from ray_iqa.data.formats.split_pickle import read_split_pickle
+from ray_iqa.data.formats.table import read_table
+from ray_iqa.data.formats.visualquality_r1 import read_jsonl, read_txt, write_jsonl, write_txt
+from ray_iqa.data.located import read_located, write_located
+from ray_iqa.data.rows import Direction, ManifestRow
+from ray_iqa.errors import DataError
+
+Format = Literal["manifest", "pyiqa", "deqa", "q-align", "visualquality-r1-txt", "visualquality-r1-jsonl"]
+WRITTEN: tuple[Format, ...] = (
+    "manifest",
+    "pyiqa",
+    "deqa",
+    "q-align",
+    "visualquality-r1-txt",
+    "visualquality-r1-jsonl",
+)
+READ = (*WRITTEN, "table", *NAMES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpretation:
+    """What the reader is told about a file that does not say it itself."""
+
+    dataset: str | None = None
+    images: Path | None = None  # the folder that names are relative to; that of the file without it
+    direction: Direction | None = None
+    scale: tuple[float, float] | None = None
+    licence: str | None = None
+    split: str | None = None  # all rows are of this split
+    split_column: str | None = None  # of a pyiqa csv
+    split_pickle: Path | None = None  # of pyiqa, its first split
+    std_in_mos_units: bool = False  # of a VisualQuality-R1 list
+    columns: dict[str, str] = field(default_factory=dict)  # of a table, by canonical name
+
+
+def read_source(kind: str, file: Path, told: Interpretation) -> list[ManifestRow]:
+    """Canonical rows with absolute paths.
+
+    Args:
+        kind: one of ``READ``; the name of a public dataset reads its folder as distributed.
+        file: the file, or the folder of a public dataset or of a DeQA-Score base.
+        told: what the file does not say.
+
+    Raises:
+        DataError: the file is not of this kind, or the direction of its labels is neither known nor told.
+    """
+    if kind == "manifest":
+        rows = read_located(file)
+    elif known_dataset(kind) is not None or kind not in READ:
+        rows = public_dataset(kind).read(file)
+    else:
+        rows = _read_format(kind, file, _source(file, told), told)
+    return rows if told.split is None else [replace(row, split=told.split) for row in rows]
+
+
+def write_target(kind: Format, file: Path, rows: Sequence[ManifestRow], images: Path, question: str) -> None:
+    """Write canonical rows.
+
+    Args:
+        kind: the format.
+        file: written whole; a folder for DeQA-Score.
+        rows: with absolute paths.
+        images: the folder that the image names of an interchange format are relative to.
+        question: of a VisualQuality-R1 training file.
+
+    Raises:
+        DataError: the format cannot hold the rows.
+    """
+    match kind:
+        case "manifest":
+            write_located(file, rows)
+        case "pyiqa":
+            write_pyiqa(file, rows, images)
+        case "deqa":
+            write_deqa(file, rows, images)
+        case "q-align":
+            write_q_align(file, rows, images)
+        case "visualquality-r1-txt":
+            write_txt(file, rows, images)
+        case "visualquality-r1-jsonl":
+            write_jsonl(file, rows, images, question)
+
+
+def _read_format(kind: str, file: Path, source: Source, told: Interpretation) -> list[ManifestRow]:
+    match kind:
+        case "pyiqa":
+            splits = None if told.split_pickle is None else read_split_pickle(told.split_pickle)
+            return read_pyiqa(file, source, split_column=told.split_column, splits=splits)
+        case "deqa":
+            return read_deqa_base(file, source) if file.is_dir() else read_deqa(file, source)
+        case "q-align":
+            return read_q_align(file, source)
+        case "visualquality-r1-txt":
+            return read_txt(file, source, std_in_mos_units=told.std_in_mos_units)
+        case "visualquality-r1-jsonl":
+            return read_jsonl(file, source)
+        case _:
+            return read_table(file, source, told.columns)
+
+
+def _source(file: Path, told: Interpretation) -> Source:
+    name = told.dataset or file.stem
+    known = known_dataset(name)
+    direction = told.direction or (known.direction if known is not None else None)
+    if direction is None:
+        raise DataError(f"which end of the labels of {name!r} is better? Give --direction higher or lower")
+    return Source(
+        dataset=name,
+        images=told.images or file.absolute().parent,
+        direction=direction,
+        scale=told.scale,
+        licence=told.licence or (known.licence if known is not None else None),
+    )

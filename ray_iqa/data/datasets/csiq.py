@@ -1,0 +1,77 @@
+"""CSIQ: 30 references, six distortions, four or five levels.
+
+Traps: DMOS, so lower is better. In the workbook the header is on row 4 and the reference 1600 is a number; the
+distortion names of the sheet are not those of the folders and files. Copies have csiq_label.txt instead, without
+spread, or one flat folder of images.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ray_iqa.data.datasets.description import PublicDataset
+from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file, name_parts, sheet_records
+from ray_iqa.data.rows import ManifestRow, required_number
+from ray_iqa.errors import DataError
+
+_FILE_WORDS = {"noise": "AWGN", "blur": "BLUR", "jpeg": "JPEG", "jpeg 2000": "jpeg2000"}
+_COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
+_Label = tuple[str, str, object, object]  # place, file name, DMOS, standard deviation
+
+
+def read(root: Path) -> list[ManifestRow]:
+    """Rows of the workbook, or of csiq_label.txt where there is no workbook."""
+    labels = label_file(root, "csiq.DMOS.xlsx", "csiq_label.txt")
+    images = ImageFiles(root, ["dst_imgs", "dst_imgs_all", "distorted_images"])
+    found = _of_workbook(labels) if find_file(root, "csiq.DMOS.xlsx") else _of_text(labels)
+    rows = []
+    for place, name, dmos, std in found:
+        reference, kind, level, _ = name_parts(name, ".", 4, place)
+        rows.append(
+            DATASET.row(
+                place,
+                image_id=name,
+                path=images.path(f"{kind.lower()}/{name}", name),
+                mos=dmos,
+                mos_std=std,
+                ref_id=reference.lower(),
+                distortion=kind.lower(),
+                level=level,
+            )
+        )
+    return rows
+
+
+def _of_workbook(file: Path) -> Iterator[_Label]:
+    for place, record in sheet_records(file, _COLUMNS, sheet="all_by_image"):
+        if record["image"] is None:  # notes below the table
+            continue
+        word = str(record["dst_type"]).strip()
+        name = f"{record['image']}.{_FILE_WORDS.get(word, word)}.{int(required_number(record, 'dst_lev', place))}.png"
+        yield place, name, record["dmos"], record["dmos_std"]
+
+
+def _of_text(file: Path) -> Iterator[_Label]:
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        if len(line.split()) != 2:
+            raise DataError(f"{file.name} line {number}: must be a file name and a DMOS, got {line!r}")
+        name, dmos = line.split()
+        yield f"{file.name} line {number}", Path(name).name, dmos, None
+
+
+DATASET = PublicDataset(
+    name="csiq",
+    title="CSIQ",
+    num_images=866,
+    direction="lower",
+    scale=(0, 1),
+    labels="DMOS 0 to 1, lower is better, with standard deviation in the workbook",
+    licence="not stated; research use",
+    citation=(
+        "E. C. Larson, D. M. Chandler. Most apparent distortion: full-reference image quality assessment and the role "
+        "of strategy. Journal of Electronic Imaging 19(1), 2010"
+    ),
+    obtain="https://s2.smu.edu/~eclarson/csiq.html: src_imgs, dst_imgs and csiq.DMOS.xlsx",
+    read=read,
+)

@@ -1,0 +1,52 @@
+"""What is known of a public dataset beside its files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_iqa.data.rows import Direction, ManifestRow, parse_row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicDataset:
+    """One dataset: how many images it has, what its labels mean, on what terms it is to be had.
+
+    ``read`` turns the folder as distributed into rows whose paths are absolute. It raises ``DataError`` naming the
+    file and line where the files are not as described; a missing image is a row all the same, for `data check`.
+    """
+
+    name: str  # the rows' ``dataset``
+    title: str
+    num_images: int  # rows that ``read`` makes of the complete download
+    direction: Direction
+    scale: tuple[float, float] | None  # ends of the label scale; None where it has none (Elo, JOD, realigned DMOS)
+    labels: str  # what the labels and their spread are, in a sentence
+    licence: str
+    citation: str
+    obtain: str
+    read: Callable[[Path], list[ManifestRow]]
+    whole_number_votes: bool = False  # labels are plain means of ratings 1, 2, 3, 4, 5
+    per_scene: bool = False  # labels are comparable inside a scene only; rows then carry ``group_id``
+
+    def row(
+        self,
+        place: str,
+        *,
+        image_id: str,
+        path: Path,
+        mos: object,
+        **columns: object,  # the optional columns of a canonical row
+    ) -> ManifestRow:
+        """A checked row; ``place`` begins the message of the ``DataError`` it may raise."""
+        low, high = self.scale if self.scale is not None else (None, None)
+        record = {
+            "dataset": self.name,
+            "image_id": image_id,
+            "path": str(path),
+            "mos": mos,
+            "direction": self.direction,
+            "scale_min": low,
+            "scale_max": high,
+            "licence": self.licence,
+        }
+        return parse_row(record | columns, place)

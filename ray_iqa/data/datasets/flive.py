@@ -1,0 +1,55 @@
+"""FLIVE (PaQ-2-PiQ): pictures of the web; the patches that were rated beside them are not read.
+
+Traps: names have a folder in front. Pictures listed in labels640.csv (a side above 640 pixels) are the test set; of
+the others, those that labels=640_padded.csv calls valid are for validation.
+"""
+
+from pathlib import Path
+
+from ray_iqa.data.datasets.description import PublicDataset
+from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, find_file, label_file
+from ray_iqa.data.rows import ManifestRow
+
+
+def read(root: Path) -> list[ManifestRow]:
+    """Rows of labels_image.csv; without the two lists of sets no row has a split."""
+    labels = label_file(root, "labels_image.csv", "database/labels_image.csv")
+    folder = labels.parent
+    test = _names(find_file(folder, "labels640.csv"))
+    val = _names(find_file(folder, "labels=640_padded.csv"), valid_only=True) - test
+    images = ImageFiles(root, ["database", "images", "."])
+    rows = []
+    for place, record in csv_records(labels, ["name", "mos"]):
+        name = record["name"]
+        split = "test" if name in test else "val" if name in val else "train"
+        rows.append(
+            DATASET.row(place, image_id=name, path=images.path(name), mos=record["mos"], split=split if test else None)
+        )
+    return rows
+
+
+def _names(file: Path | None, *, valid_only: bool = False) -> set[str]:
+    if file is None:
+        return set()
+    columns = ["name_image", "is_valid"] if valid_only else ["name_image"]
+    records = csv_records(file, columns)
+    return {row["name_image"] for _, row in records if not valid_only or row["is_valid"].strip() in _TRUE}
+
+
+_TRUE = ("True", "TRUE", "true", "1", "1.0")
+
+DATASET = PublicDataset(
+    name="flive",
+    title="FLIVE (PaQ-2-PiQ), pictures",
+    num_images=39_810,
+    direction="higher",
+    scale=(0, 100),
+    labels="MOS 0 to 100; no spread",
+    licence="see the notice of the authors' repository; research use",
+    citation=(
+        "Z. Ying et al. From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual Space of Picture Quality. "
+        "CVPR 2020"
+    ),
+    obtain="https://github.com/niu-haoran/FLIVE_Database, with the label files of https://github.com/baidut/PaQ-2-PiQ",
+    read=read,
+)

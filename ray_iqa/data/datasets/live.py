@@ -1,0 +1,57 @@
+"""LIVE image quality assessment database, release 2: 29 references, five distortions.
+
+Traps: DMOS, so lower is better. Of 982 rows 203 are pristine copies (``orgs`` is 1) and left out here; Q-Align counts
+them. The realigned file has the spread and values a little outside 0 to 100; the older dmos.mat has neither.
+"""
+
+from pathlib import Path
+
+from ray_iqa.data.datasets.description import PublicDataset
+from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, label_file, matlab_variable
+from ray_iqa.data.rows import ManifestRow
+
+_FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
+
+
+def read(root: Path) -> list[ManifestRow]:
+    """Rows of dmos_realigned.mat, or of dmos.mat where it is not there."""
+    labels = label_file(root, "dmos_realigned.mat", "dmos.mat")
+    realigned = labels.name.lower() == "dmos_realigned.mat"
+    scores = matlab_variable(labels, "dmos_new" if realigned else "dmos")
+    spreads = matlab_variable(labels, "dmos_std") if realigned else [None] * len(scores)
+    pristine = matlab_variable(labels, "orgs")
+    references = matlab_variable(label_file(root, "refnames_all.mat"), "refnames_all")
+    names = [(folder, f"img{number}.bmp") for folder, count in _FOLDERS.items() for number in range(1, count + 1)]
+    found = {"dmos": len(scores), "dmos_std": len(spreads), "orgs": len(pristine), "refnames_all": len(references)}
+    check_lengths(root / "its five folders", len(names), **found)
+    images = ImageFiles(root, ["."])
+    return [
+        DATASET.row(
+            f"{labels.name} image {number}",
+            image_id=f"{folder}/{name}",
+            path=images.path(f"{folder}/{name}", f"{folder.removeprefix('g')}/{name}"),
+            mos=float(scores[number - 1]),
+            mos_std=spreads[number - 1],
+            ref_id=Path(str(references[number - 1])).stem,
+            distortion=folder,
+        )
+        for number, (folder, name) in enumerate(names, start=1)
+        if not pristine[number - 1]
+    ]
+
+
+DATASET = PublicDataset(
+    name="live",
+    title="LIVE, release 2",
+    num_images=779,
+    direction="lower",
+    scale=None,
+    labels="DMOS, about 0 to 100, lower is better; standard deviation with the realigned scores",
+    licence="notice of The University of Texas at Austin: free for any purpose with notice and citation",
+    citation=(
+        "H. R. Sheikh, M. F. Sabir, A. C. Bovik. A Statistical Evaluation of Recent Full Reference Image Quality "
+        "Assessment Algorithms. IEEE Transactions on Image Processing 15(11), 2006"
+    ),
+    obtain="https://live.ece.utexas.edu/research/quality/subjective.htm: request form",
+    read=read,
+)

@@ -1,0 +1,186 @@
+"""Finding and reading the files of a dataset: upper and lower case vary between copies, folders move."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from os import scandir
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ray_iqa.errors import DataError
+
+Record = tuple[str, Mapping[str, Any]]  # (place for error messages, value by column); Any: as the file types them
+Listing = dict[Path, dict[str, Path]]  # of each folder, files by their name in lower case
+
+
+class ImageFiles:
+    """Image files below the folders that copies of a dataset use."""
+
+    def __init__(self, root: Path, folders: Sequence[str]) -> None:
+        """Look for ``folders`` below ``root``; those that exist are searched in this order.
+
+        Raises:
+            DataError: none of them exists.
+        """
+        self._names: Listing = {}
+        found = [folder for name in folders if (folder := _actual(root.absolute(), name, self._names)).is_dir()]
+        if not found:
+            raise DataError(f"{root} must have its images in one of {', '.join(folders)}, found none of these folders")
+        self._folders = found
+
+    def path(self, name: str, *other_names: str) -> Path:
+        """Where the image is, under any of its names; where it should be when it is missing."""
+        for folder in self._folders:
+            for candidate in (name, *other_names):
+                actual = _actual(folder, candidate, self._names)
+                if actual.exists():
+                    return actual
+        return self._folders[0] / name
+
+
+def find_file(root: Path, *candidates: str) -> Path | None:
+    """The first of the files that exists below ``root``."""
+    for name in candidates:
+        actual = _actual(root.absolute(), name, {})
+        if actual.is_file():
+            return actual
+    return None
+
+
+def label_file(root: Path, *candidates: str) -> Path:
+    """The first of the files that exists below ``root``.
+
+    Raises:
+        DataError: none does.
+    """
+    found = find_file(root, *candidates)
+    if found is None:
+        raise DataError(f"{root} must have the labels in {' or '.join(candidates)}, found neither")
+    return found
+
+
+def csv_records(file: Path, columns: Sequence[str]) -> Iterator[Record]:
+    """Rows of a csv file; column names are stripped of blanks.
+
+    Raises:
+        DataError: a column is missing, or the file is not readable text.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, skipinitialspace=True)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            _check_columns(reader.fieldnames, columns, f"{file.name} line 1")
+            for record in reader:
+                yield f"{file.name} line {reader.line_num}", record
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file} is not a readable csv file: {error}") from error
+
+
+def sheet_records(file: Path, columns: Sequence[str], sheet: str | None = None) -> Iterator[Record]:
+    """Rows of a spreadsheet below the first row that holds all ``columns``; empty rows are left out.
+
+    Raises:
+        DataError: openpyxl is not installed, the file is not a workbook, it has no such sheet or columns.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise DataError(f"reading {file.name} needs openpyxl: pip install 'ray-iqa[data]'") from error
+    try:
+        workbook = load_workbook(file, read_only=True, data_only=True)
+    except Exception as error:  # zip, XML and key errors of its parsers
+        raise DataError(f"{file} is not a readable xlsx file: {error}") from error
+    if sheet is not None and sheet not in workbook.sheetnames:
+        raise DataError(f"{file.name} must have a sheet {sheet!r}, found {', '.join(workbook.sheetnames)}")
+    header: list[str] | None = None
+    for number, cells in enumerate((workbook[sheet or workbook.sheetnames[0]]).iter_rows(values_only=True), start=1):
+        if header is None:
+            names = ["" if cell is None else str(cell).strip() for cell in cells]
+            header = names if set(columns) <= set(names) else None
+        elif any(cell is not None for cell in cells):
+            yield f"{file.name} row {number}", dict(zip(header, cells, strict=False))
+    if header is None:
+        raise DataError(f"{file.name} must have a row with the columns {', '.join(columns)}, found none")
+
+
+def matlab_variable(file: Path, name: str) -> NDArray[Any]:  # Any: numbers, or text in a cell array
+    """A variable of a .mat file as a flat array.
+
+    Raises:
+        DataError: the file is not readable, or has no such variable.
+    """
+    from scipy.io import loadmat
+
+    try:
+        variables = loadmat(file, squeeze_me=True)
+    except Exception as error:  # its parser raises whatever the bytes trip over
+        raise DataError(f"{file} is not a readable .mat file (version 7.2 or below): {error}") from error
+    if name not in variables:
+        known = ", ".join(key for key in variables if not key.startswith("__"))
+        raise DataError(f"{file.name} must have a variable {name!r}, found {known}")
+    return np.atleast_1d(variables[name]).ravel()
+
+
+def name_parts(name: str, separator: str, count: int, place: str) -> list[str]:
+    """The parts of a file name that tell what it shows.
+
+    Raises:
+        DataError: it does not have ``count`` parts.
+    """
+    parts = name.split(separator)
+    if len(parts) != count:
+        raise DataError(f"{place}: a file name must have {count} parts between {separator!r}, got {name!r}")
+    return parts
+
+
+def coded_name(name: str, kinds: Sequence[str], place: str) -> tuple[str, str, int]:
+    """(reference, kind, level) of a name such as I01_04_05.png: kind number 4 of ``kinds``, level 5.
+
+    Raises:
+        DataError: the name is not of this form.
+    """
+    reference, kind, level = name_parts(Path(name).stem, "_", 3, place)
+    if not (kind.isdecimal() and level.isdecimal() and 1 <= int(kind) <= len(kinds)):
+        raise DataError(f"{place}: must name one of {len(kinds)} distortions and a level, got {name!r}")
+    return reference.upper(), kinds[int(kind) - 1], int(level)
+
+
+def check_lengths(file: Path, expected: int, **found: int) -> None:
+    """Columns that are kept in separate files must be of one length.
+
+    Raises:
+        DataError: names the first that is not.
+    """
+    for name, length in found.items():
+        if length != expected:
+            raise DataError(
+                f"{name} must have one value for each of the {expected} images of {file.name}, got {length}"
+            )
+
+
+def _check_columns(found: Sequence[str], needed: Sequence[str], place: str) -> None:
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise DataError(f"{place}: column {missing[0]!r} is missing, found {', '.join(found)}")
+
+
+def _actual(folder: Path, name: str, listing: Listing) -> Path:
+    """``folder / name`` with each part spelt as it is on disk."""
+    for part in Path(name).parts:
+        exact = folder / part
+        if not exact.exists():
+            if folder not in listing:
+                listing[folder] = _names(folder)
+            exact = listing[folder].get(part.lower(), exact)
+        folder = exact
+    return folder
+
+
+def _names(folder: Path) -> dict[str, Path]:
+    try:
+        with scandir(folder) as entries:
+            return {entry.name.lower(): folder / entry.name for entry in sorted(entries, key=lambda entry: entry.name)}
+    except OSError:  # no such folder
+        return {}

@@ -1,0 +1,60 @@
+"""PIPAL: 200 training references, 116 distorted and restored versions each.
+
+Traps: labels are Elo ratings without fixed ends; the label files are one per reference; newer archives put the images
+of ``Distortion_1`` to ``Distortion_4`` into ``Dist_Imgs``; validation and test labels are behind a challenge.
+"""
+
+from pathlib import Path
+
+from ray_iqa.data.datasets.description import PublicDataset
+from ray_iqa.data.datasets.native_files import ImageFiles, name_parts
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import DataError
+
+_FOLDERS = ("Dist_Imgs", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4", "Train_Dist")
+
+
+def read(root: Path) -> list[ManifestRow]:
+    """Rows of Train_Label/*.txt (name, Elo); ``A0001_03_05.bmp`` shows A0001 with distortion type 3, variant 5."""
+    files = sorted((root / "Train_Label").glob("*.txt"))
+    if not files:
+        raise DataError(f"{root} must have the labels in Train_Label/*.txt, found none")
+    folders = [*_FOLDERS, *(f"images/{folder}" for folder in _FOLDERS), *(f"Train_Dist/{name}" for name in _FOLDERS)]
+    images = ImageFiles(root, folders)
+    rows = []
+    for file in files:
+        for number, line in enumerate(file.read_text().splitlines(), start=1):
+            place = f"{file.name} line {number}"
+            name, comma, score = line.partition(",")
+            if not line.strip():
+                continue
+            if not comma:
+                raise DataError(f"{place}: must be a file name and an Elo score, got {line!r}")
+            reference, kind, _ = name_parts(Path(name).stem, "_", 3, place)
+            rows.append(
+                DATASET.row(
+                    place,
+                    image_id=name.strip(),
+                    path=images.path(name.strip()),
+                    mos=score.strip(),
+                    ref_id=reference,
+                    distortion=f"type {kind}",
+                )
+            )
+    return rows
+
+
+DATASET = PublicDataset(
+    name="pipal",
+    title="PIPAL",
+    num_images=23_200,
+    direction="higher",
+    scale=None,
+    labels="Elo ratings, about 900 to 1,850; no spread",
+    licence="academic use; see the notice of the download",
+    citation=(
+        "J. Gu et al. PIPAL: a Large-Scale Image Quality Assessment Dataset for Perceptual Image Restoration. ECCV 2020"
+    ),
+    obtain="https://github.com/HaomingCai/PIPAL-dataset: the training set",
+    read=read,
+)

@@ -1,0 +1,85 @@
+"""TID2013: 25 references, 24 distortions, 5 levels.
+
+Traps: file names mix upper and lower case between copies (``I01_01_1.bmp``, ``i01_01_1.bmp``, ``.BMP``); the 25th
+reference is spelt in lower case; the spread is in a file of its own, line by line.
+"""
+
+from pathlib import Path
+
+from ray_iqa.data.datasets.description import PublicDataset
+from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, coded_name, label_file
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import DataError
+
+_KINDS = (
+    "additive gaussian noise",
+    "additive noise in colour components",
+    "spatially correlated noise",
+    "masked noise",
+    "high frequency noise",
+    "impulse noise",
+    "quantization noise",
+    "gaussian blur",
+    "image denoising",
+    "jpeg",
+    "jpeg2000",
+    "jpeg transmission errors",
+    "jpeg2000 transmission errors",
+    "non-eccentricity pattern noise",
+    "local block-wise distortions",
+    "mean shift",
+    "contrast change",
+    "change of colour saturation",
+    "multiplicative gaussian noise",
+    "comfort noise",
+    "lossy compression of noisy images",
+    "colour quantization with dither",
+    "chromatic aberrations",
+    "sparse sampling and reconstruction",
+)
+
+
+def read(root: Path) -> list[ManifestRow]:
+    """Rows of mos_with_names.txt (score, name) beside mos_std.txt."""
+    labels, stds = label_file(root, "mos_with_names.txt"), label_file(root, "mos_std.txt")
+    images = ImageFiles(root, ["distorted_images", "images/distorted_images"])
+    lines, spreads = labels.read_text().split("\n"), stds.read_text().split()
+    lines = [line for line in lines if line.strip()]
+    check_lengths(labels, len(lines), **{stds.name: len(spreads)})
+    rows = []
+    for number, (line, spread) in enumerate(zip(lines, spreads, strict=True), start=1):
+        place = f"{labels.name} line {number}"
+        if len(line.split()) != 2:
+            raise DataError(f"{place}: must be a score and a file name, got {line!r}")
+        score, name = line.split()
+        reference, kind, level = coded_name(name, _KINDS, place)
+        rows.append(
+            DATASET.row(
+                place,
+                image_id=f"I{name[1:].lower()}",
+                path=images.path(name),
+                mos=score,
+                mos_std=spread,
+                ref_id=reference,
+                distortion=kind,
+                level=level,
+            )
+        )
+    return rows
+
+
+DATASET = PublicDataset(
+    name="tid2013",
+    title="TID2013",
+    num_images=3_000,
+    direction="higher",
+    scale=(0, 9),
+    labels="MOS 0 to 9 with the standard deviation as distributed",
+    licence="free for research and education with citation",
+    citation=(
+        "N. Ponomarenko et al. Image database TID2013: Peculiarities, results and perspectives. "
+        "Signal Processing: Image Communication 30, 2015"
+    ),
+    obtain="https://www.ponomarenko.info/tid2013.htm",
+    read=read,
+)

@@ -1,0 +1,45 @@
+"""UHD-IQA: photographs 3,840 pixels wide, each rated twice by ten experts.
+
+Trap: copies of the challenge keep the images in one folder or below ``challenge``.
+"""
+
+from pathlib import Path
+
+from ray_iqa.data.datasets.description import PublicDataset
+from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, label_file
+from ray_iqa.data.rows import ManifestRow
+
+_SPLITS = {"training": "train", "validation": "val", "test": "test"}
+
+
+def read(root: Path) -> list[ManifestRow]:
+    """Rows of uhd-iqa-metadata.csv."""
+    labels = label_file(root, "uhd-iqa-metadata.csv", "challenge/uhd-iqa-metadata.csv")
+    images = ImageFiles(root, [".", "challenge", "database", "images"])
+    return [
+        DATASET.row(
+            place,
+            image_id=row["image_name"],
+            path=images.path(f"{row['set']}/{row['image_name']}", row["image_name"]),
+            mos=row["quality_mos"],
+            split=_SPLITS.get(row["set"], row["set"]),
+        )
+        for place, row in csv_records(labels, ["image_name", "quality_mos", "set"])
+    ]
+
+
+DATASET = PublicDataset(
+    name="uhd-iqa",
+    title="UHD-IQA",
+    num_images=6_073,
+    direction="higher",
+    scale=(0, 1),
+    labels="MOS 0 to 1; no spread",
+    licence="photographs CC0 (Pixabay)",
+    citation=(
+        "V. Hosu et al. UHD-IQA Benchmark Database: Pushing the Boundaries of Blind Photo Quality Assessment. "
+        "ECCV Workshops 2024"
+    ),
+    obtain="https://database.mmsp-kn.de/uhd-iqa-benchmark-database.html",
+    read=read,
+)

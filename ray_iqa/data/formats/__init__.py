@@ -1,0 +1,1 @@
+"""Interchange formats of the field: readers to canonical rows and writers from them."""

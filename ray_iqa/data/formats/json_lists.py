@@ -1,0 +1,40 @@
+"""One JSON list of objects per file, as Q-Align and DeQA-Score keep their metas."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray_iqa.errors import DataError
+
+
+def read_json(file: Path) -> object:
+    """The content of a JSON file.
+
+    Raises:
+        DataError: there is none, or it is not JSON.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"no file at {file.absolute()}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is not a JSON file: {error}") from error
+
+
+def json_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(place, record) of each object of the list.
+
+    Raises:
+        DataError: the content is not a list of objects.
+    """
+    content = read_json(file)
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise DataError(f"{file} must hold a list of objects")
+    for number, record in enumerate(content, start=1):
+        yield f"{file.name} entry {number}", record
+
+
+def write_json(file: Path, content: object) -> None:
+    """Indented, as the peers write it."""
+    file.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")

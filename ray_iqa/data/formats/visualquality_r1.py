@@ -1,0 +1,136 @@
+"""Label lists (txt) and training files (jsonl) of VisualQuality-R1.
+
+A list has a line per image, columns between blanks: ``name mos``, ``name mos std``, ``ref name mos`` or
+``ref name mos std``. Traps: a blank in a name breaks a line; the published lists rescale the MOS of AGIQA-3K and SPAQ
+but keep their std in old units, so a std is read only when the caller says that it is in the unit of the MOS.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_iqa.data.formats.source import Source, image_name
+from ray_iqa.data.manifest import file_records
+from ray_iqa.data.rescale import rescaled
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import DataError
+
+_ANSWER_TAGS = re.compile(r"</?answer>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListLine:
+    """One line of a label list."""
+
+    place: str
+    ref: str | None
+    name: str
+    mos: float
+    std: float | None
+
+
+def read_lines(file: Path) -> Iterator[ListLine]:
+    """The lines of a list, with their columns told apart.
+
+    Raises:
+        DataError: names the line that is none of the four forms.
+    """
+    if not file.is_file():
+        raise DataError(f"no label list at {file.absolute()}")
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        words = line.split()
+        if words:
+            yield _list_line(words, f"{file.name} line {number}")
+
+
+def read_txt(file: Path, source: Source, *, std_in_mos_units: bool = False) -> list[ManifestRow]:
+    """Rows of a label list; the reference image, where there is one, is the content."""
+    return [
+        source.row(
+            line.place,
+            name=line.name,
+            mos=line.mos,
+            mos_std=line.std if std_in_mos_units else None,
+            ref_id=line.ref,
+        )
+        for line in read_lines(file)
+    ]
+
+
+def write_txt(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
+    """``name mos`` or, where every row has a spread, ``name mos std``; labels as they are.
+
+    Raises:
+        DataError: a name holds a blank, or lower is better, which the format cannot say.
+    """
+    with_std = all(row.mos_std is not None for row in rows)
+    lines = []
+    for row in rows:
+        name = image_name(row, images)
+        if name.split() != [name]:
+            raise DataError(f"an image name in a label list must not hold blanks, got {name!r}")
+        if row.direction == "lower":
+            raise DataError(f"a label list is read as higher-is-better, but dataset {row.dataset!r} is not; use jsonl")
+        lines.append(f"{name} {row.mos!r} {row.mos_std!r}\n" if with_std else f"{name} {row.mos!r}\n")
+    file.write_text("".join(lines), encoding="utf-8")
+
+
+def read_jsonl(file: Path, source: Source) -> list[ManifestRow]:
+    """Rows of a training file; ``dataset_name`` there is the dataset here."""
+    rows = []
+    for place, record in file_records(file):
+        try:
+            image, answer = record["image"], record["conversations"][1]["value"]
+            name = image if isinstance(image, str) else image[0]
+            dataset = record["dataset_name"]
+        except (KeyError, IndexError, TypeError) as error:
+            raise DataError(
+                f"{place}: must have image, dataset_name and conversations with an answer, got {sorted(record)}"
+            ) from error
+        mos = _ANSWER_TAGS.sub("", answer).strip() if isinstance(answer, str) else answer
+        rows.append(source.row(place, name=name, mos=mos, dataset=dataset))
+    return rows
+
+
+def write_jsonl(file: Path, rows: Sequence[ManifestRow], images: Path, question: str) -> None:
+    """A training file with labels rescaled to 1 to 5, higher is better, as the format has them.
+
+    Args:
+        file: written whole.
+        rows: labels on any scale.
+        images: folder that names are relative to.
+        question: what the human asks, the same for every image.
+    """
+    lines = []
+    for number, row in enumerate(rescaled(rows), start=1):
+        record = {
+            "id": number,
+            "dataset_name": row.dataset,
+            "image": [image_name(row, images)],
+            "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": row.mos}],
+        }
+        lines.append(json.dumps(record) + "\n")
+    file.write_text("".join(lines), encoding="utf-8")
+
+
+def _list_line(words: list[str], place: str) -> ListLine:
+    numbers = [_number(word) for word in words]
+    match numbers:
+        case [None, float(mos)]:
+            return ListLine(place=place, ref=None, name=words[0], mos=mos, std=None)
+        case [None, float(mos), float(std)]:
+            return ListLine(place=place, ref=None, name=words[0], mos=mos, std=std)
+        case [None, None, float(mos)]:
+            return ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=None)
+        case [None, None, float(mos), float(std)]:
+            return ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=std)
+    raise DataError(f"{place}: must be [reference] name mos [std] without blanks in names, got {' '.join(words)!r}")
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None

@@ -1,0 +1,101 @@
+"""Datasets named on a command line: manifests, and public datasets as they are distributed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_iqa.data.datasets.listing import public_dataset
+from ray_iqa.data.located import read_located
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import DataError
+from ray_iqa.types import LabelledImage
+
+_MANIFESTS = (".csv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledSet:
+    """The rows of one dataset, in the order found; paths are absolute, files are not opened."""
+
+    dataset: str
+    rows: tuple[ManifestRow, ...]
+    mos_low: float  # ends of the label scale, or the extremes of all rows, those of other splits too
+    mos_high: float
+
+
+def read_labelled_sets(words: Sequence[str]) -> list[LabelledSet]:
+    """All datasets of several sources, in the order they appear.
+
+    Args:
+        words: manifests (csv, jsonl, parquet) or ``NAME=FOLDER`` of a public dataset; ``@SPLIT`` behind either takes
+            one split.
+
+    Raises:
+        DataError: a source does not exist or is not as described, a split is empty, an image is there twice, or two
+            sources of one dataset disagree on direction.
+    """
+    chosen: dict[str, list[ManifestRow]] = {}
+    labels: dict[str, list[ManifestRow]] = {}
+    for word in words:
+        source, split = _source_and_split(word)
+        rows = _read(source)
+        wanted = rows if split is None else [row for row in rows if row.split == split]
+        if not wanted:
+            found = ", ".join(sorted({str(row.split) for row in rows}))
+            raise DataError(f"{source} has no row whose split is {split!r}; it has {found}")
+        for row in rows:
+            labels.setdefault(row.dataset, []).append(row)
+        for row in wanted:
+            chosen.setdefault(row.dataset, []).append(row)
+    for name, rows in chosen.items():
+        _check_union(name, rows)
+    return [
+        LabelledSet(dataset=name, rows=tuple(rows), mos_low=low, mos_high=high)
+        for name, rows in chosen.items()
+        for low, high in [_scale(labels[name])]
+    ]
+
+
+def labelled_image(row: ManifestRow) -> LabelledImage:
+    """A row with an absolute path as models take it."""
+    return LabelledImage(
+        image_id=row.image_id,
+        image_path=row.path,
+        dataset=row.dataset,
+        mos=row.mos,
+        mos_std=row.mos_std,
+        higher_is_better=row.direction == "higher",
+        group_id=row.group_id,
+    )
+
+
+def _source_and_split(word: str) -> tuple[str, str | None]:
+    source, at, split = word.rpartition("@")
+    return (source, split) if at and split and "/" not in split else (word, None)
+
+
+def _read(source: str) -> list[ManifestRow]:
+    name, equals, folder = source.partition("=")
+    if equals and not Path(source).exists():
+        return public_dataset(name).read(Path(folder))
+    if Path(source).suffix not in _MANIFESTS:
+        raise DataError(
+            f"--data must be a manifest ({', '.join(_MANIFESTS)}) or NAME=FOLDER of a public dataset, got {source!r}"
+        )
+    return read_located(Path(source))
+
+
+def _check_union(name: str, rows: Sequence[ManifestRow]) -> None:
+    ids = {row.image_id for row in rows}
+    if len(ids) < len(rows):
+        raise DataError(f"the sources of dataset {name!r} have {len(rows)} rows but only {len(ids)} different image_id")
+    if len({row.direction for row in rows}) > 1:
+        raise DataError(f"the sources of dataset {name!r} must agree on direction, but some say higher and some lower")
+    if len({row.group_id is None for row in rows}) > 1:
+        raise DataError(f"either all rows of dataset {name!r} must have a group_id or none")
+
+
+def _scale(rows: Sequence[ManifestRow]) -> tuple[float, float]:
+    lows = [row.mos if row.scale_min is None else row.scale_min for row in rows]
+    highs = [row.mos if row.scale_max is None else row.scale_max for row in rows]
+    return min(lows), max(highs)

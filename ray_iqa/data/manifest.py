@@ -1,0 +1,176 @@
+"""Manifests: one row per labelled image, as csv, jsonl or parquet."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from os import scandir
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_iqa.data.remote import folder_of, is_url, local_file, located
+from ray_iqa.data.rows import ManifestRow, parse_row
+from ray_iqa.errors import DataError
+from ray_iqa.types import LabelledImage
+
+COLUMNS = tuple(field.name for field in fields(ManifestRow))
+_NUMERIC = {"mos", "mos_std", "scale_min", "scale_max"}
+_SCHEMA = pa.schema(
+    [(name, pa.float64() if name in _NUMERIC else pa.int64() if name == "level" else pa.string()) for name in COLUMNS]
+)
+
+
+def read_rows(path: str | Path) -> list[ManifestRow]:
+    """All rows of a manifest, checked one by one and against each other.
+
+    Raises:
+        DataError: names file, line, column and the value found. Also for an image_id that a dataset
+            has twice, and for a dataset whose rows disagree on ``direction``.
+    """
+    file = Path(path)
+    rows: list[ManifestRow] = []
+    place_of: dict[tuple[str, str], str] = {}
+    direction_of: dict[str, tuple[str, str]] = {}
+    for place, record in file_records(file):
+        row = parse_row(record, place)
+        first_place = place_of.setdefault((row.dataset, row.image_id), place)
+        if first_place != place:
+            raise DataError(
+                f"{place}: image_id {row.image_id!r} of dataset {row.dataset!r} is already at {first_place}"
+            )
+        direction, first_place = direction_of.setdefault(row.dataset, (row.direction, place))
+        if direction != row.direction:
+            raise DataError(
+                f"{place}: a dataset must have one direction, got {row.direction!r} "
+                f"but {row.dataset!r} is {direction!r} at {first_place}"
+            )
+        rows.append(row)
+    if not rows:
+        raise DataError(f"{file} has no rows")
+    return rows
+
+
+def load_manifest(path: str | Path, split: str | None) -> list[LabelledImage]:
+    """The labelled images of one split, in the manifest's order; ``None`` takes every row.
+
+    ``path`` and the paths in its rows may be URLs of files in object stores; a relative one in a row is relative to
+    the manifest's folder. Images are not opened.
+
+    Raises:
+        DataError: as `read_rows`, or when no row has that split.
+    """
+    with local_file(path) as file:
+        rows = read_rows(file)
+    folder = folder_of(path)
+    chosen = rows if split is None else [row for row in rows if row.split == split]
+    if not chosen:
+        found = ", ".join(sorted({repr(row.split) for row in rows}))
+        raise DataError(f"{path} has no row whose split is {split!r}; it has {found}")
+    return [
+        LabelledImage(
+            image_id=row.image_id,
+            image_path=located(folder, row.path),
+            dataset=row.dataset,
+            mos=row.mos,
+            mos_std=row.mos_std,
+            higher_is_better=row.direction == "higher",
+            group_id=row.group_id,
+        )
+        for row in chosen
+    ]
+
+
+def check_images_exist(images: Sequence[LabelledImage]) -> None:
+    """Check that every image's file is there, one folder listing per folder; URLs are not looked at.
+
+    Raises:
+        DataError: one sentence with the count and the first missing file.
+    """
+    paths = [Path(image.image_path) for image in images if not is_url(image.image_path)]
+    names = {folder: _names(folder) for folder in {path.parent for path in paths}}
+    # Asking for the file itself covers file systems that ignore upper and lower case.
+    missing = [path for path in paths if path.name not in names[path.parent] and not path.is_file()]
+    if missing:
+        raise DataError(f"{len(missing)} of {len(paths)} image files are missing, the first is {missing[0]}")
+
+
+def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:
+    """Write rows as csv, jsonl or parquet by the suffix of ``path``; the same rows give the same bytes."""
+    file = Path(path)
+    records = [asdict(row) for row in rows]
+    match file.suffix:
+        case ".csv":
+            with file.open("w", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(records)
+        case ".jsonl":
+            file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        case ".parquet":
+            pq.write_table(pa.Table.from_pylist(records, schema=_SCHEMA), file)
+        case _:
+            raise _unknown_suffix(file)
+
+
+def file_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:  # Any: values as the file types them
+    """(place, record) of each row of a csv, jsonl or parquet file; the place is for error messages.
+
+    Raises:
+        DataError: there is no such file, or it is not readable.
+    """
+    readers = {".csv": _csv_records, ".jsonl": _jsonl_records, ".parquet": _parquet_records}
+    if file.suffix not in readers:
+        raise _unknown_suffix(file)
+    try:
+        yield from readers[file.suffix](file)
+    except FileNotFoundError as error:
+        raise DataError(f"no manifest at {file.absolute()}") from error
+    except (UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        raise DataError(f"{file} is not a readable {file.suffix[1:]} file: {error}") from error
+
+
+def _csv_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with file.open(newline="", encoding="utf-8-sig") as stream:  # spreadsheets write a byte order mark
+        reader = csv.DictReader(stream, strict=True)
+        for record in reader:
+            place = f"{file.name} line {reader.line_num}"
+            if None in record:
+                raise DataError(f"{place}: more fields than the header has columns")
+            yield place, record
+
+
+def _jsonl_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with file.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            place = f"{file.name} line {number}"
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{place}: not JSON: {error.msg}") from error
+            if not isinstance(record, dict):
+                raise DataError(f"{place}: must be a JSON object, got {type(record).__name__}")
+            yield place, record
+
+
+def _parquet_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    # Not pq.read_table: it would read hive partitions out of the folders' names, and its scanner's threads may outlive
+    # the call and abort a process that ends.
+    with pq.ParquetFile(file) as stream:
+        records = (record for batch in stream.iter_batches() for record in batch.to_pylist())
+        for number, record in enumerate(records, start=1):
+            yield f"{file.name} row {number}", record
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        with scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except OSError:  # no such folder: its images are missing
+        return set()
+
+
+def _unknown_suffix(file: Path) -> DataError:
+    return DataError(f"a manifest must end in .csv, .jsonl or .parquet, got {file}")

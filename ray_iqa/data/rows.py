@@ -1,0 +1,134 @@
+"""The canonical row of a manifest, and the check of one record against it."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from ray_iqa.errors import DataError
+
+Direction = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRow:
+    """One labelled image, labels on the dataset's own scale.
+
+    ``direction`` says which end of the scale is the better one. Only ``dataset``, ``image_id``,
+    ``path``, ``mos`` and ``direction`` must be in a file.
+    """
+
+    dataset: str  # labels are comparable within a dataset only
+    image_id: str  # unique within the dataset
+    path: str  # absolute, or relative to the manifest's folder
+    ref_id: str | None = None  # content shown; a split by content keeps it together
+    group_id: str | None = None  # scene, where labels are comparable inside a scene only
+    distortion: str | None = None
+    level: int | None = None  # 0 is pristine
+    mos: float
+    mos_std: float | None = None  # between raters, in units of ``mos``
+    direction: Direction
+    scale_min: float | None = None
+    scale_max: float | None = None
+    split: str | None = None
+    licence: str | None = None
+
+
+REQUIRED = ("dataset", "image_id", "path", "mos", "direction")
+
+
+def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: values as the file types them
+    """Check one record; empty text and NaN count as absent, columns of other names are ignored.
+
+    Raises:
+        DataError: begins with ``place`` and names column and value.
+    """
+    for column in REQUIRED:
+        if column not in record:
+            near = difflib.get_close_matches(column, list(record), n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise DataError(f"{place}: column {column!r} is missing, found {', '.join(record)}{hint}")
+    mos = required_number(record, "mos", place)
+    direction = _text(record, "direction", place)
+    if direction not in ("higher", "lower"):
+        raise DataError(f"{place}: direction must be 'higher' or 'lower' (which is better), got {direction!r}")
+    row = ManifestRow(
+        dataset=_required_text(record, "dataset", place),
+        image_id=_required_text(record, "image_id", place),
+        path=_required_text(record, "path", place),
+        ref_id=_text(record, "ref_id", place),
+        group_id=_text(record, "group_id", place),
+        distortion=_text(record, "distortion", place),
+        level=_count(record, "level", place),
+        mos=mos,
+        mos_std=_number(record, "mos_std", place),
+        direction=cast(Direction, direction),
+        scale_min=_number(record, "scale_min", place),
+        scale_max=_number(record, "scale_max", place),
+        split=_text(record, "split", place),
+        licence=_text(record, "licence", place),
+    )
+    _check_scale(row, place)
+    return row
+
+
+def required_number(record: Mapping[str, Any], column: str, place: str) -> float:  # Any: as `parse_row`
+    """The number in a column.
+
+    Raises:
+        DataError: begins with ``place`` and names column and value; also for what is absent.
+    """
+    number = _number(record, column, place)
+    if number is None:
+        raise DataError(f"{place}: {column} must be a number, got {record.get(column)!r}")
+    return number
+
+
+def _check_scale(row: ManifestRow, place: str) -> None:
+    if row.mos_std is not None and row.mos_std < 0:
+        raise DataError(f"{place}: mos_std must not be negative, got {row.mos_std!r}")
+    low = -math.inf if row.scale_min is None else row.scale_min
+    high = math.inf if row.scale_max is None else row.scale_max
+    if not low < high:
+        raise DataError(f"{place}: scale_min must be below scale_max, got {low!r} and {high!r}")
+    if not low <= row.mos <= high:
+        raise DataError(f"{place}: mos must lie in scale_min to scale_max, {low!r} to {high!r}, got {row.mos!r}")
+
+
+def _number(record: Mapping[str, Any], column: str, place: str) -> float | None:
+    value = record.get(column)
+    if value is None or value == "":
+        return None
+    try:
+        number = math.inf if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.inf
+    if math.isinf(number):
+        raise DataError(f"{place}: {column} must be a number, got {value!r}")
+    return None if math.isnan(number) else number
+
+
+def _count(record: Mapping[str, Any], column: str, place: str) -> int | None:
+    number = _number(record, column, place)
+    if number is None:
+        return None
+    if number < 0 or number != int(number):
+        raise DataError(f"{place}: {column} must be a whole number from 0, got {record[column]!r}")
+    return int(number)
+
+
+def _text(record: Mapping[str, Any], column: str, place: str) -> str | None:
+    value = record.get(column)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise DataError(f"{place}: {column} must be text, got {value!r}")
+    return str(value)
+
+
+def _required_text(record: Mapping[str, Any], column: str, place: str) -> str:
+    text = _text(record, column, place)
+    if text is None:
+        raise DataError(f"{place}: {column} must not be empty")
+    return text

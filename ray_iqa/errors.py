@@ -1,0 +1,33 @@
+"""Errors named by what the reader must do about them."""
+
+
+class RayIqaError(Exception):
+    """Base of every error raised for the user; its message is one complete sentence."""
+
+
+class ConfigError(RayIqaError, ValueError):
+    """Change the configuration or the command line."""
+
+
+class DataError(RayIqaError, ValueError):
+    """Change the manifest or the image it names."""
+
+
+class StatisticsError(DataError):
+    """The numbers at hand have no answer to this question; ask another one or bring other numbers."""
+
+
+class ResourceError(RayIqaError, RuntimeError):
+    """Ask for less, or give the machine or cluster more."""
+
+
+class LearnerLostError(ResourceError):
+    """A learner rank died or hung: tear the gang down and continue from the last checkpoint."""
+
+
+class WeightTransferError(RayIqaError, RuntimeError):
+    """A sampler did not take over the learner's weights; it must be replaced before it answers again."""
+
+
+class CheckpointError(RayIqaError, RuntimeError):
+    """The run directory cannot be resumed as it is."""

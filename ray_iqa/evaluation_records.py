@@ -1,0 +1,98 @@
+"""What `ray-iqa eval` leaves behind: one row per model, dataset and image, and one per model and dataset.
+
+An evaluation folder holds ``predictions.parquet`` and ``results.json``; reports and comparisons read both.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_iqa.errors import DataError
+
+PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A model's answer about one image; a failed one has a reason and no score."""
+
+    score: float | None  # higher is better, always
+    score_std: float | None = None  # of sampled answers, of the expected score, or the light scorer's spread
+    reason: str | None = None
+    reasoning: str | None = None  # one text
+    seconds: float | None = None  # share of the call that answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionRow:
+    """One model's answer about one labelled image."""
+
+    model: str
+    dataset: str
+    image_id: str
+    image_path: str
+    group_id: str | None = None  # scene, where labels are comparable inside a scene only
+    ref_id: str | None = None
+    distortion: str | None = None
+    level: int | None = None
+    split: str | None = None
+    mos: float | None
+    mos_std: float | None = None
+    direction: Literal["higher", "lower"]  # which end of the labels is better
+    mos_low: float  # ends of the label's scale, or the extremes found where the dataset has none
+    mos_high: float
+    score: float | None
+    score_std: float | None = None
+    status: Literal["ok", "failed"]
+    reason: str | None = None
+    reasoning: str | None = None
+    seconds: float | None = None
+
+
+_KINDS = {"level": pa.int32()} | dict.fromkeys(
+    ("mos", "mos_std", "mos_low", "mos_high", "score", "score_std", "seconds"), pa.float64()
+)
+PREDICTION_SCHEMA = pa.schema([(field.name, _KINDS.get(field.name, pa.string())) for field in fields(PredictionRow)])
+
+
+def write_predictions(folder: Path, rows: Iterable[PredictionRow]) -> Path:
+    """Write ``predictions.parquet``, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{PREDICTIONS}.partial"
+    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=PREDICTION_SCHEMA), partial)
+    return partial.replace(folder / PREDICTIONS)
+
+
+def read_predictions(folder: Path) -> list[PredictionRow]:
+    """Rows of ``predictions.parquet``, in their order.
+
+    Raises:
+        DataError: there is none, or it is not what `write_predictions` wrote.
+    """
+    file = folder / PREDICTIONS
+    try:
+        with pq.ParquetFile(file) as stream:
+            return [PredictionRow(**row) for row in stream.read().to_pylist()]
+    except FileNotFoundError as error:
+        raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {PREDICTIONS}") from error
+    except (pa.ArrowException, TypeError) as error:
+        raise DataError(f"{file} is not a table of predictions: {error}") from error
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:  # Any: JSON
+    """Rows of ``results.json``: one per model and dataset, numbers without an answer are None.
+
+    Raises:
+        DataError: there is none.
+    """
+    file = folder / RESULTS
+    try:
+        rows: list[dict[str, Any]] = json.loads(file.read_text())["results"]
+    except FileNotFoundError as error:
+        raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {RESULTS}") from error
+    return rows

@@ -1,0 +1,1 @@
+"""Group-relative policy optimization without the learner: rollout schedule, advantages, training batch."""

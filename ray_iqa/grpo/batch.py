@@ -1,0 +1,47 @@
+"""Groups and their advantages -> what one optimizer step trains on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ray_iqa.types import RolloutGroup, TrainingBatch, TrainingGroup
+
+
+def build_training_batch(
+    groups: Sequence[RolloutGroup], advantages: NDArray[np.float32], trainable: NDArray[np.bool_]
+) -> TrainingBatch:
+    """Keep the trainable completions of every group.
+
+    A group without any is dropped; when that leaves none, the batch is empty and the learner has nothing to learn
+    from. A group whose advantages are all 0 stays: the KL to the reference policy still acts on it, and dropping it
+    would change the step's average.
+
+    Args:
+        groups: B, all sampled by one policy version.
+        advantages: [B, K].
+        trainable: [B, K].
+
+    Raises:
+        ValueError: there is no group, or the groups come from different policy versions.
+    """
+    versions = {group.policy_version for group in groups}
+    if len(versions) != 1:
+        raise ValueError(f"all groups of a step must come from one policy version, got {sorted(versions)}")
+    kept = [
+        _training_group(group, row[mask], mask)
+        for group, row, mask in zip(groups, advantages, trainable, strict=True)
+        if mask.any()
+    ]
+    return TrainingBatch(groups=tuple(kept), policy_version=versions.pop())
+
+
+def _training_group(group: RolloutGroup, advantages: NDArray[np.float32], mask: NDArray[np.bool_]) -> TrainingGroup:
+    completions = [completion for completion, keep in zip(group.completions, mask, strict=True) if keep]
+    return TrainingGroup(
+        image_path=group.image.image_path,
+        prompt_token_ids=group.prompt_token_ids,
+        completions=tuple(completion.token_ids for completion in completions),
+        logprobs=tuple(completion.logprobs for completion in completions),
+        advantages=advantages,
+    )

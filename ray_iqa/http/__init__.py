@@ -1,0 +1,1 @@
+"""The HTTP endpoint, without Ray: what is asked, what is answered, and what is refused."""

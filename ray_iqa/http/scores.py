@@ -1,0 +1,86 @@
+"""What a model says about pictures, and what the endpoint needs from a model."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ray_iqa.errors import ResourceError
+
+
+class Scale(BaseModel):
+    """Ends of a score's scale."""
+
+    model_config = ConfigDict(frozen=True)
+
+    minimum: float = 1.0
+    maximum: float = 5.0
+
+
+class PictureScore(BaseModel):
+    """A model's answer about one picture; a failed one has a reason and no value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float | None = Field(description="The quality; null when status is failed.")
+    scale: Scale = Scale()
+    higher_is_better: Literal[True] = True
+    spread: float | None = Field(
+        default=None,
+        description="Standard deviation of the score. Reasoning: over the sampled answers, null with fewer than two "
+        "readable ones. Light: over the basis scores that the picture resembles; not calibrated.",
+    )
+    num_unreadable: int | None = Field(
+        default=None, description="Sampled answers without a readable score, left out of value and spread."
+    )
+    model: str = Field(description="Who answered.")
+    revision: str = Field(description="Which weights answered.")
+    prompt_id: str | None = Field(default=None, description="The question put to a reasoning model.")
+    status: Literal["ok", "failed"]
+    reason: str | None = Field(default=None, description="Why there is no value.")
+    width: int | None = Field(default=None, description="Pixels, after EXIF orientation.")
+    height: int | None = None
+
+
+class ModelCard(BaseModel):
+    """A model that can be asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "ray_iqa"
+    revision: str
+    prompt_id: str | None = None
+    scale: Scale = Scale()
+    higher_is_better: Literal[True] = True
+    max_pixels: int
+
+
+class ImageModel(Protocol):
+    """A scorer behind the endpoint."""
+
+    async def card(self) -> ModelCard:
+        """The model as it would answer now.
+
+        Raises:
+            BusyError: it cannot say within its time.
+        """
+        ...
+
+    async def score(self, images: Sequence[bytes]) -> list[PictureScore]:
+        """One row per file, in order; an unreadable file is a failed row. The rest of the batch changes no score.
+
+        Raises:
+            BusyError: no capacity now.
+        """
+        ...
+
+
+class BusyError(ResourceError):
+    """A model has no capacity now; ask again after ``retry_after_s``."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

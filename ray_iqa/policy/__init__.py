@@ -1,0 +1,1 @@
+"""The vision-language model in transformers: inputs, log-probabilities, loss."""

@@ -1,0 +1,28 @@
+"""How many updates an exported policy has seen, in a file beside its weights."""
+
+import json
+from pathlib import Path
+
+from ray_iqa.errors import DataError
+
+_FILE = "policy_version.json"
+
+
+def write_policy_version(folder: Path, policy_version: int) -> None:
+    """Leave the number, of the run that exports, in a Hugging Face folder; other programs pass over the file."""
+    (folder / _FILE).write_text(json.dumps({"policy_version": policy_version}) + "\n")
+
+
+def read_policy_version(model: str) -> int:
+    """The number in a model folder; 0 for a model that no run of ours has trained.
+
+    Raises:
+        DataError: the file holds something else.
+    """
+    file = Path(model) / _FILE
+    if not file.is_file():
+        return 0
+    try:
+        return int(json.loads(file.read_text())["policy_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f'{file} must hold {{"policy_version": N}}, N the number of updates: {error}') from error

@@ -1,0 +1,121 @@
+"""What annotation hands to the fit: one row per image and reasoning text, as Parquet with a written schema."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from ray_iqa.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningRecord:
+    """One reasoning text of one image, or why there is none.
+
+    ``RECORD_SCHEMA`` describes every field. Numbers that do not exist are None, never NaN.
+    """
+
+    image_id: str
+    image_path: str
+    dataset: str
+    mos: float | None
+    mapped_mos: float | None
+    teacher_score: float | None
+    teacher_score_std: float | None
+    reasoning: str | None
+    text_index: int
+    policy_version: int
+    status: Literal["ok", "failed"]
+    reason: str | None
+    num_tokens: int | None
+    truncated: bool | None
+    text_encoder: str | None
+    training_texts: tuple[str, ...]
+    text_embeddings: tuple[tuple[float, ...], ...]
+
+
+def _field(name: str, kind: pa.DataType, nullable: bool, text: str) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"description": text})
+
+
+RECORD_SCHEMA = pa.schema(
+    [
+        _field("image_id", pa.string(), False, "unique within the data set"),
+        _field("image_path", pa.string(), False, "where the picture lies"),
+        _field("dataset", pa.string(), False, "labels compare within a data set only"),
+        _field("mos", pa.float64(), True, "label on the data set's own scale; null without labels"),
+        _field("mapped_mos", pa.float64(), True, "label mapped linearly to 1-5, higher is better"),
+        _field(
+            "teacher_score", pa.float64(), True, "mean of the policy's parsed scores, 1-5, over the image's completions"
+        ),
+        _field("teacher_score_std", pa.float64(), True, "their standard deviation; null with fewer than two"),
+        _field("reasoning", pa.string(), True, "the text between the think tags, cleaned; null if failed"),
+        _field(
+            "text_index", pa.int32(), False, "counts the texts of an image from 0; unique with dataset and image_id"
+        ),
+        _field(
+            "policy_version", pa.int64(), False, "updates the policy had seen in the run that exported it; 0 for others"
+        ),
+        _field("status", pa.string(), False, "ok, or failed"),
+        _field("reason", pa.string(), True, "one sentence why it failed; null if ok"),
+        _field("num_tokens", pa.int32(), True, "CLIP tokens of the whole text, start and end included"),
+        _field("truncated", pa.bool_(), True, "whether num_tokens exceeds what the text tower reads"),
+        _field("text_encoder", pa.string(), True, "backbone name whose text tower made the embeddings"),
+        _field("training_texts", pa.list_(pa.string()), False, "the text, or runs of whole sentences of a long one"),
+        _field("text_embeddings", pa.list_(pa.list_(pa.float32())), False, "of training_texts, unit length"),
+    ],
+    metadata={"description": "one row per image and reasoning text", "format_version": "1"},
+)
+
+
+def records_to_table(records: Iterable[ReasoningRecord]) -> pa.Table:
+    """An Arrow table with ``RECORD_SCHEMA``."""
+    return pa.Table.from_pylist([asdict(record) for record in records], schema=RECORD_SCHEMA)
+
+
+def table_to_records(table: pa.Table) -> list[ReasoningRecord]:
+    """The rows of a table.
+
+    Raises:
+        DataError: a column of ``RECORD_SCHEMA`` is missing or has values of another type.
+    """
+    missing = [name for name in RECORD_SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise DataError(
+            f"an annotation file must have the column {missing[0]!r}, found {', '.join(table.column_names)}"
+        )
+    try:
+        rows = table.select(RECORD_SCHEMA.names).cast(RECORD_SCHEMA).to_pylist()
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(f"an annotation file does not fit the schema of annotations: {error}") from error
+    return [_record(row) for row in rows]
+
+
+def mapped_mos(mos: float, low: float, high: float, higher_is_better: bool) -> float:
+    """A label mapped linearly to 1-5, higher better, as DeQA-Score's metadata does.
+
+    Args:
+        mos: on the data set's own scale.
+        low: that scale's lower end, or the lowest label of the data set.
+        high: its upper end.
+        higher_is_better: False turns a DMOS-like scale round.
+
+    Raises:
+        DataError: ``low`` is not below ``high``.
+    """
+    if not low < high:
+        raise DataError(f"labels can be mapped to 1-5 only from a range, got {low} to {high}")
+    place = (mos - low) / (high - low)
+    return 1.0 + 4.0 * (place if higher_is_better else 1.0 - place)
+
+
+def _record(row: dict[str, object]) -> ReasoningRecord:
+    texts, embeddings = row.pop("training_texts"), row.pop("text_embeddings")
+    assert isinstance(texts, list), "by the schema"
+    assert isinstance(embeddings, list), "by the schema"
+    return ReasoningRecord(
+        **row,  # type: ignore[arg-type]  # the types are the schema's
+        training_texts=tuple(texts),
+        text_embeddings=tuple(tuple(vector) for vector in embeddings),
+    )

@@ -1,0 +1,55 @@
+"""Labels as the rewards read them: which way is better, and where on the scale of the scores.
+
+The rank rewards need the direction only. The two rewards that compare a score with a label (Q-Insight's threshold,
+MR-IQA's Gaussian) need the label on the scale the policy scores on, so its dataset's range has to be known.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ray_iqa.errors import ConfigError
+from ray_iqa.types import LabelledImage
+
+LabelRanges = Mapping[str, tuple[float, float]]  # dataset -> lowest and highest native MOS
+
+
+def oriented_mos(images: Sequence[LabelledImage]) -> NDArray[np.float64]:
+    """[B] labels with higher is better: lower-is-better ones are negated, none is re-scaled."""
+    return np.array([image.mos if image.higher_is_better else -image.mos for image in images], dtype=np.float64)
+
+
+def label_ranges(images: Iterable[LabelledImage]) -> dict[str, tuple[float, float]]:
+    """Lowest and highest MOS of each dataset, over a whole training set.
+
+    This is how VisualQuality-R1 and Q-Insight map labels: by the extremes found in the data, not by the nominal
+    scale of the study.
+    """
+    ranges: dict[str, tuple[float, float]] = {}
+    for image in images:
+        low, high = ranges.get(image.dataset, (image.mos, image.mos))
+        ranges[image.dataset] = min(low, image.mos), max(high, image.mos)
+    return ranges
+
+
+def labels_on_scale(
+    images: Sequence[LabelledImage], ranges: LabelRanges, minimum: float, maximum: float
+) -> NDArray[np.float64]:
+    """[B] labels mapped linearly from their dataset's range to ``minimum``..``maximum``, higher is better.
+
+    Raises:
+        ConfigError: a dataset's range is missing or empty.
+    """
+    for dataset in sorted({image.dataset for image in images}):
+        low, high = ranges.get(dataset, (0.0, 0.0))
+        if not low < high:
+            raise ConfigError(
+                f"mapping labels to {minimum:g}-{maximum:g} needs a label range with low < high for dataset "
+                f"{dataset!r}, got {ranges.get(dataset)}; choose a reward.type that only ranks, or more labels"
+            )
+    extremes = np.array([ranges[image.dataset] for image in images], dtype=np.float64).reshape(-1, 2)
+    mos = np.array([image.mos for image in images], dtype=np.float64)
+    share = (mos - extremes[:, 0]) / (extremes[:, 1] - extremes[:, 0])
+    better = np.array([image.higher_is_better for image in images], dtype=np.bool_)
+    return minimum + (maximum - minimum) * np.where(better, share, 1 - share)

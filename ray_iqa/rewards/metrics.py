@@ -1,0 +1,56 @@
+"""What a step's rewards look like, as numbers to log."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ray_iqa.rewards.thurstone import score_moments
+from ray_iqa.types import RewardTable, RolloutGroup
+
+
+def reward_metrics(
+    groups: Sequence[RolloutGroup], table: RewardTable, advantages: NDArray[np.float32]
+) -> dict[str, float]:
+    """Names and values for one step; a mean over nothing is NaN.
+
+    ``reward/*`` and ``completion/*`` are over completions that were not aborted (reward and fidelity: over trainable
+    ones), ``group/*`` over images. NaN is possible in ``reward/*`` and ``group/zero_advantage_fraction`` when nothing
+    is trainable or everything was aborted, in ``score/*`` and ``group/score_std`` when too few scores were readable,
+    in ``pairs/label_gap`` without pairs and in ``completion/*`` means when everything was aborted.
+
+    Args:
+        groups: B.
+        table: fields [B, K].
+        advantages: [B, K].
+    """
+    complete = np.array([[item.finish_reason != "abort" for item in group.completions] for group in groups])
+    length = np.array([[len(item.token_ids) for item in group.completions] for group in groups])
+    truncated = np.array([[item.finish_reason == "length" for item in group.completions] for group in groups])
+    learned = table.trainable.sum(axis=1) > 0  # [B]
+    moments = score_moments(table.scores)
+    return {
+        "reward/mean": _mean(table.rewards[table.trainable]),
+        "reward/fidelity": _mean(table.fidelity[table.trainable]),
+        "reward/format": _mean(table.format[complete]),
+        "reward/parse_rate": _mean(table.parsed[complete]),
+        "score/mean": _mean(moments.mean[moments.count >= 1]),
+        "score/std_between_images": _std(moments.mean[moments.count >= 1]),
+        "group/score_std": _mean(np.sqrt(moments.variance[moments.count >= 2])),
+        "group/zero_advantage_fraction": _mean(np.abs(advantages).max(axis=1, initial=0.0)[learned] == 0),
+        "group/no_opponent": float((complete.any(axis=1) & ~learned).sum()),
+        "pairs/count": float(table.num_pairs),
+        "pairs/label_gap": table.mean_label_gap,
+        "completion/length_mean": _mean(length[complete]),
+        "completion/length_max": float(length.max(initial=0)),
+        "completion/truncated_fraction": _mean(truncated[complete]),
+        "completion/tokens": float(length.sum()),
+    }
+
+
+def _mean(values: NDArray[np.floating | np.integer | np.bool_]) -> float:
+    return float(np.mean(values, dtype=np.float64)) if values.size else float("nan")
+
+
+def _std(values: NDArray[np.float64]) -> float:
+    return float(np.std(values, ddof=1)) if values.size >= 2 else float("nan")

@@ -1,0 +1,1 @@
+"""Anything that gives pictures a score, behind one method."""

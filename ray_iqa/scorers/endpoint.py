@@ -1,0 +1,41 @@
+"""A running HTTP endpoint among the scorers that are compared."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urldefrag
+
+from ray_iqa.client import Client
+from ray_iqa.evaluation_records import Prediction
+from ray_iqa.types import LabelledImage
+
+
+class EndpointScorer:
+    """Asks a service for scores; the API key is in the environment variable RAY_IQA_KEY.
+
+    Args:
+        url: of the service; ``#NAME`` behind it asks for that model of several.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url, model = urldefrag(url)
+        self._model = model or None
+
+    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+        """See `Scorer.predict`; a file that is not there is not sent."""
+        contents: list[bytes] = []
+        predictions: list[Prediction | None] = []
+        for image in images:
+            try:
+                contents.append(Path(image.image_path).read_bytes())
+                predictions.append(None)
+            except OSError as error:
+                predictions.append(Prediction(score=None, reason=f"{image.image_path}: {error.strerror}"))
+        began = time.perf_counter()
+        with Client(self._url) as client:
+            items = list(client.score(contents, self._model))
+        seconds = (time.perf_counter() - began) / max(1, len(contents))
+        answers = (
+            Prediction(score=item.value, score_std=item.spread, reason=item.reason, seconds=seconds) for item in items
+        )
+        return [next(answers) if prediction is None else prediction for prediction in predictions]

@@ -1,0 +1,40 @@
+"""A TensorBoard event file that holds what was logged when `EventFile.flush` returns.
+
+tensorboardX's `SummaryWriter` hands events to a thread, and its `flush` does not wait for that: a checkpoint that takes
+the curves along would miss the newest step.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+
+class EventFile:
+    """A new file in ``folder``, which is made; events of steps from ``purge_step`` on in older files are hidden."""
+
+    def __init__(self, folder: Path, purge_step: int) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        folder.mkdir(parents=True, exist_ok=True)
+        # Files are named by the second: without the suffix a quick restart overwrites the last one.
+        self._file = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
+        self._add(step=purge_step, file_version="brain.Event:2")
+        self._add(step=purge_step, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, summary: Any, step: int) -> None:  # noqa: ANN401 - tensorboardX is untyped
+        """Write one summary, as made by `tensorboardX.summary`."""
+        self._add(step=step, summary=summary)
+
+    def flush(self) -> None:
+        """Return when everything is in the file."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+
+    def _add(self, **fields: Any) -> None:  # noqa: ANN401 - fields of TensorBoard's Event
+        from tensorboardX.proto.event_pb2 import Event
+
+        self._file.write_event(Event(wall_time=time.time(), **fields))

@@ -1,0 +1,90 @@
+"""Every rollout of every step as Parquet; ``pandas.read_parquet(run_dir + "/rollouts")`` reads them all."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_iqa.types import Answer, ParseFailure, StepRecord
+
+SCHEMA = pa.schema(
+    [
+        ("step", pa.int32()),
+        ("dataset", pa.string()),
+        ("image_id", pa.string()),
+        ("image_path", pa.string()),
+        ("mos", pa.float64()),  # on the dataset's own scale
+        ("k", pa.int32()),
+        ("text", pa.string()),
+        ("score", pa.float32()),  # null when unparsed
+        ("parsed", pa.bool_()),
+        ("parse_failure", pa.string()),  # the parser's reason; null when parsed
+        ("fidelity", pa.float32()),
+        ("format", pa.float32()),
+        ("reward", pa.float32()),
+        ("advantage", pa.float32()),
+        ("trainable", pa.bool_()),
+        ("num_tokens", pa.int32()),
+        ("finish_reason", pa.string()),
+        ("policy_version", pa.int32()),
+    ]
+)
+
+
+class RolloutLog:
+    """Writes one file per step into ``folder``; a file is there whole or not at all.
+
+    Args:
+        folder: Created when missing.
+        parse: The parser of the reward; asked again, for its reason, where a rollout did not parse.
+    """
+
+    def __init__(self, folder: Path, parse: Callable[[str], Answer | ParseFailure]) -> None:
+        self._folder = folder
+        self._parse = parse
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def log(self, record: StepRecord) -> None:
+        """Write ``step-<step>.parquet``: B * K rows in the order of the groups."""
+        rows = [self._row(record, b, k) for b, group in enumerate(record.groups) for k in range(len(group.completions))]
+        name = f"step-{record.step:06d}.parquet"
+        partial = self._folder / f".{name}.partial"  # readers of the folder skip names with a leading dot
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial, compression="zstd")
+        partial.replace(self._folder / name)
+
+    def remove_after(self, step: int) -> None:
+        """Delete the files of later steps and what an interrupted write left."""
+        for path in self._folder.iterdir():
+            written = re.fullmatch(r"step-(\d+)\.parquet", path.name)
+            if path.name.endswith(".partial") or (written and int(written[1]) > step):
+                path.unlink()
+
+    def _row(self, record: StepRecord, b: int, k: int) -> dict[str, object]:
+        group, table = record.groups[b], record.table
+        completion, parsed = group.completions[k], bool(table.parsed[b, k])
+        return {
+            "step": record.step,
+            "dataset": group.image.dataset,
+            "image_id": group.image.image_id,
+            "image_path": group.image.image_path,
+            "mos": group.image.mos,
+            "k": k,
+            "text": completion.text,
+            "score": float(table.scores[b, k]) if parsed else None,
+            "parsed": parsed,
+            "parse_failure": None if parsed else self._reason(completion.text),
+            "fidelity": float(table.fidelity[b, k]),
+            "format": float(table.format[b, k]),
+            "reward": float(table.rewards[b, k]),
+            "advantage": float(record.advantages[b, k]),
+            "trainable": bool(table.trainable[b, k]),
+            "num_tokens": len(completion.token_ids),
+            "finish_reason": completion.finish_reason,
+            "policy_version": group.policy_version,
+        }
+
+    def _reason(self, text: str) -> str | None:
+        answer = self._parse(text)
+        return answer.reason if isinstance(answer, ParseFailure) else None  # aborted, though the text would parse

@@ -1,0 +1,72 @@
+"""The training loop: sample, reward, learn, publish."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ray_iqa.config.train import ScheduleConfig
+from ray_iqa.grpo.batch import build_training_batch
+from ray_iqa.protocols import Evaluator, Learner, MetricSink, RewardScorer, RolloutSource, WeightPublisher
+from ray_iqa.rewards.metrics import reward_metrics
+from ray_iqa.telemetry.clock import StepClock
+from ray_iqa.types import Progress, StepRecord
+
+Advantages = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """The cast of a run; each member hides its engine."""
+
+    rollouts: RolloutSource
+    reward_scorer: RewardScorer
+    advantages: Advantages  # (rewards [B, K], trainable [B, K]) -> [B, K]
+    learner: Learner
+    weights: WeightPublisher
+    evaluator: Evaluator
+    metrics: MetricSink
+    rollout_metrics: Callable[[], dict[str, float]]  # what the samplers say about the newest step
+    stop_requested: Callable[[], bool]
+
+
+def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
+    """Run the loop from the last checkpoint to ``schedule.num_steps``, or until a stop is requested."""
+    progress = run.learner.restore()
+    run.metrics.resume(progress.step)
+    run.weights.publish(progress.policy_version)  # samplers begin on the learner's weights
+
+    clock = StepClock()
+    for step in range(progress.step + 1, schedule.num_steps + 1):
+        with clock("rollout"):
+            groups = run.rollouts.batch_for(step)  # B groups of K completions
+        with clock("reward"):
+            table = run.reward_scorer.score(groups)  # [B, K]
+        advantages = run.advantages(table.rewards, table.trainable)  # [B, K]
+        batch = build_training_batch(groups, advantages, table.trainable)
+        with clock("learn"):
+            update = run.learner.update(batch)
+        with clock("publish"):
+            published = run.weights.publish(update.policy_version)
+
+        progress.step, progress.policy_version = step, update.policy_version
+        staleness = float(update.policy_version - 1 - batch.policy_version)
+        row = {**update.metrics, **reward_metrics(groups, table, advantages), **published, **run.rollout_metrics()}
+        row["policy/staleness"] = staleness
+        finished, stopping = step == schedule.num_steps, run.stop_requested()
+        if step % schedule.evaluate_every == 0 or finished:
+            with clock("evaluate"):
+                row |= run.evaluator.evaluate()
+            progress.validation_srcc = row["eval/srcc"]
+        row |= clock.lap()
+        with clock("log"):
+            run.metrics.log(
+                StepRecord(step=step, metrics=row, groups=tuple(groups), table=table, advantages=advantages)
+            )
+        if step % schedule.checkpoint_every == 0 or finished or stopping:
+            with clock("checkpoint"):
+                run.learner.save(progress)
+        if stopping:
+            break
+    return progress

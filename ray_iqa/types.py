@@ -1,0 +1,216 @@
+"""The values that travel through a training step, one type per stage.
+
+Letters: B images (= groups) per step, K completions per image, P prompt tokens, T completion tokens.
+Arrays are numpy; Ray maps them into workers read-only, so whoever needs a tensor copies.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FinishReason = Literal["stop", "length", "abort"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledImage:
+    """One image and its human label on the dataset's own scale.
+
+    ``mos`` is never re-scaled; ``higher_is_better`` is False for DMOS-like labels. Labels of two
+    images may be compared only when their ``label_scale`` is the same.
+    """
+
+    image_id: str
+    image_path: str
+    dataset: str
+    mos: float
+    mos_std: float | None
+    higher_is_better: bool
+    group_id: str | None = None  # scene, in the few datasets whose labels are comparable inside a scene only
+
+    @property
+    def label_scale(self) -> tuple[str, str]:
+        """The dataset, and the scene where it has scenes."""
+        return self.dataset, self.group_id or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingSpec:
+    """How completions are drawn; everything explicit, nothing from a model's own defaults.
+
+    ``top_k`` 0 and ``top_p`` 1 switch truncation off. ``seed`` is mixed with each image's id, so an
+    image's completions do not depend on the batch or the worker it was sampled in.
+    """
+
+    num_completions: int  # K
+    temperature: float
+    top_k: int
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One sampled answer, end-of-turn token included when the policy wrote it."""
+
+    token_ids: NDArray[np.int32]  # [T]
+    logprobs: NDArray[np.float32]  # [T], of the sampled tokens, by the sampler
+    text: str  # special tokens removed
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutGroup:
+    """The K completions of one image, drawn by one policy version."""
+
+    image: LabelledImage
+    prompt_token_ids: NDArray[np.int32]  # [P], image tokens expanded, as the sampler saw them
+    completions: tuple[Completion, ...]  # K
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A parsed completion: a score on the prompt's scale (1 to 5) and the reasoning before it."""
+
+    score: float
+    reasoning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseFailure:
+    """A completion without a readable score, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardTable:
+    """Everything the reward says about a step; all fields are [B, K].
+
+    ``scores`` is NaN where ``parsed`` is False. An unparsed rollout keeps reward 0 and stays
+    ``trainable``; an aborted one, and every rollout of an image without opponent, does not.
+    """
+
+    scores: NDArray[np.float32]
+    parsed: NDArray[np.bool_]
+    fidelity: NDArray[np.float32]
+    format: NDArray[np.float32]
+    rewards: NDArray[np.float32]
+    trainable: NDArray[np.bool_]
+    num_pairs: int  # unordered pairs of images compared in this step
+    mean_label_gap: float  # mean |MOS gap| of those pairs over their label scale's range in the step; NaN without pairs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingGroup:
+    """One image's trainable completions; the prompt is kept once so that the learner runs it once."""
+
+    image_path: str
+    prompt_token_ids: NDArray[np.int32]  # [P]
+    completions: tuple[NDArray[np.int32], ...]  # up to K arrays [T_k]
+    logprobs: tuple[NDArray[np.float32], ...] | None  # up to K arrays [T_k], by the sampler; None if none wrote these
+    advantages: NDArray[np.float32]  # [up to K]; 1 makes the loss the cross-entropy of a given text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingBatch:
+    """What one optimizer step trains on."""
+
+    groups: tuple[TrainingGroup, ...]
+    policy_version: int  # of the sampler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerUpdate:
+    """Outcome of one optimizer step."""
+
+    policy_version: int
+    metrics: dict[str, float]
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Where a run stands. The one mutable value; the loop owns it, the learner saves it."""
+
+    step: int = 0
+    policy_version: int = 0
+    validation_srcc: float | None = None  # mean over datasets, of the newest validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationReport:
+    """How well predictions order and track the labels of one dataset.
+
+    ``srcc`` and ``plcc`` are oriented so that +1 is perfect for lower-is-better labels too; NaN
+    where a correlation does not exist. ``*_interval`` are bootstrap 95 % intervals.
+    """
+
+    dataset: str
+    num_images: int
+    num_failed: int  # images without a single parsed answer
+    srcc: float
+    srcc_interval: tuple[float, float]
+    plcc: float
+    plcc_interval: tuple[float, float]
+    parse_failure_rate: float  # of completions
+    score_std: float  # between images, of the mean predicted score
+    mos_std: float  # between images, of the labels mapped linearly to 1-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """All that a step leaves behind for people to look at."""
+
+    step: int
+    metrics: dict[str, float]
+    groups: tuple[RolloutGroup, ...]  # B
+    table: RewardTable
+    advantages: NDArray[np.float32]  # [B, K]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One parameter of a snapshot or a broadcast."""
+
+    name: str  # as `named_parameters` of the transformers model spells it
+    shape: tuple[int, ...]
+    dtype: str  # "float32", "bfloat16", ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """A fixed answer to a fixed image with the learner's own log-probabilities.
+
+    A sampler that holds the same weights must find the same numbers.
+    """
+
+    image_path: str
+    prompt_token_ids: NDArray[np.int32]  # [P], image tokens expanded
+    token_ids: NDArray[np.int32]  # [T]
+    logprobs: NDArray[np.float32]  # [T], temperature 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightSnapshot:
+    """All parameters of one policy version.
+
+    A learner on a CPU hands out its parameters' own memory, so that writing them into the object store is the only
+    copy: store or copy a snapshot before the next update.
+    """
+
+    policy_version: int
+    manifest: tuple[TensorSpec, ...]
+    values: tuple[NDArray[np.uint8], ...]  # the bytes of each parameter, in the manifest's order
+    canary: Canary | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightReceipt:
+    """What a sampler says after installing a snapshot."""
+
+    policy_version: int
+    num_tensors: int
+    canary_max_abs: float  # largest |log-probability difference|; NaN without a canary

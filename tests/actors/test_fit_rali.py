@@ -1,0 +1,155 @@
+"""`ray-iqa fit-rali` on real Ray Train workers: what it leaves behind, and what a killed worker changes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from quickstart_runs import REPOSITORY, Start, run
+from taught_records import taught_records
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from ray_iqa.rali.annotation import embed_texts
+from ray_iqa.rali.records import records_to_table
+from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.rali.small_clip import build_small_clip
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def annotations(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A file as annotation writes it, by a teacher that sees and judges without error, and the CLIP it is for."""
+    home = tmp_path_factory.mktemp("annotations")
+    clip = build_small_clip(home / "clip")
+    table = records_to_table(embed_texts(taught_records(start), clip.text, str(home / "clip")))
+    (home / "records").mkdir()
+    pq.write_table(table, home / "records" / "part-000000.parquet")
+    return home, home / "clip"
+
+
+def command(annotations: tuple[Path, Path], run_dir: Path, *overrides: str) -> list[str]:
+    """5 epochs of 270 pictures on two workers."""
+    home, clip = annotations
+    settings = [
+        f"run_dir={run_dir}",
+        f"annotations=[{home}]",
+        f"fit.backbone.name={clip}",
+        "fit.alignment.epochs=5",
+        "fit.projection.num_components=32",
+        "fit.basis.num_buckets=20",
+        "fit.basis.num_vectors=24",
+        "workers.num_workers=2",
+        "workers.num_threads=1",
+        "cluster.cpus_per_actor=0.5",
+    ]
+    return [
+        sys.executable,
+        "-m",
+        "actors",
+        "fit-rali",
+        "--config",
+        "configs/rali/fit_small.yaml",
+        *settings,
+        *overrides,
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(annotations: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("undisturbed")
+    done = run(command(annotations, run_dir))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Held-out slice of the training images: SRCC" in done.stdout
+    return run_dir
+
+
+def rows(run_dir: Path) -> list[dict[str, float]]:
+    file = run_dir / "metrics.jsonl"
+    text = file.read_text() if file.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def test_a_fit_leaves_curves_checkpoints_and_a_scorer(undisturbed: Path, start: Start) -> None:
+    log = rows(undisturbed)
+    assert [row["step"] for row in log] == [0, 1, 2, 3, 4, 5, 6]
+    assert log[5]["alignment/loss"] < log[1]["alignment/loss"]
+    assert log[6]["fit/mse"] <= log[6]["fit/mse_before_fine_tuning"]
+    curves = EventAccumulator(str(undisturbed / "tensorboard")).Reload()
+    assert [point.step for point in curves.Scalars("alignment/probe_srcc")] == [0, 1, 2, 3, 4, 5]
+    assert len(list((undisturbed / "checkpoints").glob("checkpoint_*/alignment.pt"))) == 2
+    scorer = RaliScorer.load(undisturbed / "scorer")
+    assert scorer.artifact.provenance["num_held_out"] == 30
+    picture = next(start.manifests[0].parent.glob("test/*.png"))
+    assert scorer.score([picture])[0].status == "ok"
+
+
+def test_a_killed_worker_changes_nothing_but_time(
+    annotations: tuple[Path, Path], undisturbed: Path, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        command(annotations, tmp_path), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 300
+    while len(rows(tmp_path)) < 3:
+        assert process.poll() is None, f"ended with {process.returncode}"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(_train_workers(process.pid)[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-3000:]
+    log, expected = rows(tmp_path), rows(undisturbed)
+    assert [row["step"] for row in log] == [row["step"] for row in expected]
+    assert log[5]["alignment/loss"] == pytest.approx(expected[5]["alignment/loss"], rel=1e-4)
+    assert log[6] == pytest.approx(expected[6], rel=1e-3, abs=1e-3)
+
+
+def _train_workers(driver: int) -> list[int]:
+    """Process ids of Ray Train's workers below the driver, oldest first."""
+    parent_of, names = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            names[int(folder.name)] = (folder / "cmdline").read_bytes().decode(errors="replace")
+            parent_of[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has just ended
+            continue
+
+    def is_below(pid: int) -> bool:
+        while pid in parent_of and pid != driver:
+            pid = parent_of[pid]
+        return pid == driver
+
+    found = sorted(pid for pid, name in names.items() if "RayTrainWorker" in name and is_below(pid))
+    assert found, "workers are up"
+    return found
+
+
+def test_an_ablation_is_one_key(annotations: tuple[Path, Path], tmp_path: Path) -> None:
+    done = run(command(annotations, tmp_path, "fit.alignment.enabled=false", "workers.num_workers=1"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    [row] = rows(tmp_path)
+    assert row["step"] == 1
+    assert row["fit/srcc"] > 0
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("annotations=[nowhere]", "found none at"),
+        ("fit.target=mos", "target mos needs one data set"),
+        ("fit.backbone.name=ViT-B-32", "texts must be embedded by the backbone of the fit, 'ViT-B-32'"),
+        ("fit.basis.num_vectors=5", "num_vectors must be at least num_buckets, got 5 < 20"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(
+    annotations: tuple[Path, Path], tmp_path: Path, override: str, sentence: str
+) -> None:
+    done = run(command(annotations, tmp_path, override))
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr

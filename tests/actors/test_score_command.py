@@ -1,0 +1,119 @@
+"""`ray-iqa score`, `convert-rali` and `export-onnx`: outputs and exit codes."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from quickstart_runs import run
+
+from actors.cli import main
+from ray_iqa.rali.artifact import Artifact
+from ray_iqa.rali.basis import ScoreBasis
+from ray_iqa.rali.head import RaliHead
+from ray_iqa.rali.projection import no_projection
+from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.rali.small_clip import build_small_clip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    home = tmp_path_factory.mktemp("model")
+    rng = np.random.default_rng(0)
+    basis = ScoreBasis(
+        vectors=rng.normal(size=(9, 64)).astype(np.float32), scores=rng.uniform(1, 5, 9).astype(np.float32)
+    )
+    head = RaliHead.from_parts(no_projection(64), basis, temperature=0.07)
+    artifact = Artifact(encoder=build_small_clip(home / "clip").image, head=head, provenance={})
+    RaliScorer(artifact).save(home / "scorer")
+    return str(home / "scorer")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two sound pictures, one of them deeper, a broken one, and a file that is none."""
+    folder = tmp_path / "pictures"
+    (folder / "deep").mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for name in ("b.png", "deep/a.JPG"):
+        Image.fromarray(rng.integers(0, 256, (70, 60, 3), dtype=np.uint8)).save(folder / name)
+    (folder / "c.webp").write_bytes(b"broken")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_folder_becomes_a_table(model: str, pictures: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"out.{suffix}"
+    assert main(["score", str(pictures), "--model", model, "--out", str(out)]) == 3
+    read = {"csv": pd.read_csv, "jsonl": lambda file: pd.read_json(file, lines=True), "parquet": pd.read_parquet}
+    table = read[suffix](out)
+    assert [Path(path).name for path in table.path] == ["b.png", "c.webp", "a.JPG"]
+    assert table.status.to_list() == ["ok", "failed", "ok"]
+    assert table.score.isna().to_list() == [False, True, False]
+    assert "not a readable image" in table.reason[1]
+    assert (table.scale_min == 1).all()
+    assert (table.scale_max == 5).all()
+    expected = RaliScorer.load(model).score([pictures / "b.png"])[0].value
+    assert table.score[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "flags", "code"),
+    [
+        (["b.png", "deep/a.JPG"], [], 0),
+        (["**/*"], [], 3),
+        (["**/*"], ["--strict"], 1),
+        (["c.webp"], [], 1),
+        (["missing.png", "b.png"], [], 3),
+        (["*.tiff"], [], 2),
+        (["b.png"], ["--out", "x.xlsx"], 2),
+        (["b.png"], ["--model", "/nowhere"], 1),
+    ],
+)
+def test_exit_codes(model: str, pictures: Path, names: list[str], flags: list[str], code: int) -> None:
+    paths = [str(pictures / name) for name in names]
+    assert main(["score", *paths, "--model", model, *flags]) == code
+
+
+def test_standard_output_is_score_and_path_alone(
+    model: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", str(pictures / "b.png"), "--model", model]) == 0
+    score, path = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert 1 <= float(score) <= 5
+    assert path == str(pictures / "b.png")
+
+
+def test_scoring_loads_neither_ray_nor_an_engine(model: str, pictures: Path) -> None:
+    call = f"main(['score', {str(pictures / 'b.png')!r}, '--model', {model!r}])"
+    seen = "print(json.dumps(sorted({'ray', 'vllm', 'deepspeed'} & set(sys.modules))))"
+    script = f"import sys, json; from actors.cli import main; {call}; {seen}"
+    assert json.loads(run([sys.executable, "-c", script]).stdout.splitlines()[-1]) == []
+
+
+def test_onnx_file_and_conversion_errors(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export-onnx", model, str(tmp_path / "scorer.onnx")]) == 0
+    assert (tmp_path / "scorer.onnx").stat().st_size > 1_000_000
+    assert main(["convert-rali", str(tmp_path), str(tmp_path / "out")]) == 1
+    assert "no checkpoint at" in capsys.readouterr().err
+
+
+def test_profile_is_a_trace_and_a_table(
+    model: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "new" / "trace.json"
+    assert main(["score", str(pictures / "b.png"), "--model", model, "--profile", str(trace)]) == 0
+    events = json.loads(trace.read_text())["traceEvents"]
+    seconds = {
+        name: sum(e["dur"] for e in events if e.get("name") == name) for name in ("tower and head", "aten::addmm")
+    }
+    assert 0 < seconds["aten::addmm"] < seconds["tower and head"]
+    assert "decode and preprocess" in capsys.readouterr().err
+
+    (tmp_path / "file").touch()
+    assert main(["score", str(pictures), "--model", model, "--profile", str(tmp_path / "file" / "trace.json")]) == 1
+    assert "can be written" in capsys.readouterr().err

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from actors.cli import main
+from actors.serve_check import check_file
+from ray_iqa.errors import ConfigError
+from ray_iqa.http.keys import KeyRing
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "serve").glob("*.yaml"))
+
+
+def test_the_configs_of_the_repository_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [path.stem for path in CONFIGS] == ["both", "dev", "light", "reasoning"]
+    assert main(["serve", "check", *map(str, CONFIGS)]) == 0
+    assert capsys.readouterr().out.count(": ok") == 4
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "finding"),
+    [
+        ("http_options:", "http_option:", "unknown key 'http_option', did you mean 'http_options'?"),
+        ("request_timeout_s: 90", "request_timeout: 90", "unknown key 'http_options.request_timeout', did you mean"),
+        ("target_ongoing_requests: 8", "target_ongoing_request: 8", "'target_ongoing_requests'?"),
+        ("target_ongoing_requests: 8", "target_ongoing_requests: 12", "must be below max_pending_requests 12, or the"),
+        ("max_queued_requests: 96", "max_queue_requests: 96", "applications.0.deployments.1.max_queue_requests"),
+        ("num_cpus: 2", "num_cpu: 2", "ray_actor_options.num_cpu', did you mean 'num_cpus'?"),
+        ("artifact: /models/rali\n      ", "artefact: /models/rali\n      ", "did you mean 'artifact'?"),
+        ("keys_file:", "key_file:", "did you mean 'keys_file'?"),
+        ("burst: 100", "burst: -1", "applications.0.args.access.burst: Input should be greater than 0"),
+        ("name: LightScorer", "name: LightScore", "did you mean 'LightScorer'?"),
+        ("name: LightScorer", "name: ReasoningScorer", "args have no section for ReasoningScorer"),
+        ("max_images: 64", "max_image: 64", "user_config.max_image', did you mean 'max_images'?"),
+        ("min_replicas: 1\n", "min_replicas: one\n", "min_replicas"),
+        ("keys_file: /secrets/ray-iqa-keys", "no_auth: true", "http_options.host must be 127.0.0.1"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, finding: str) -> None:
+    text = (CONFIGS[2]).read_text()
+    assert right in text
+    path = tmp_path / "serve.yaml"
+    path.write_text(text.replace(right, wrong, 1))
+    assert any(finding in sentence for sentence in check_file(path)), check_file(path)
+    assert main(["serve", "check", str(path)]) == 1
+
+
+def test_what_the_reasoning_model_may_change_is_checked(tmp_path: Path) -> None:
+    before, _, after = CONFIGS[3].read_text().rpartition("model: /models/policy")
+    path = tmp_path / "serve.yaml"
+    path.write_text(f"{before}modle: /models/policy\n          num_completions: 1{after}")
+    place = "applications.0.deployments.1.user_config"
+    assert set(check_file(path)) == {
+        f"unknown key '{place}.modle', did you mean 'model'?",
+        f"{place}.num_completions: Input should be greater than or equal to 2",
+    }
+
+
+def test_what_is_no_config_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "serve.yaml"
+    with pytest.raises(ConfigError, match="readable YAML"):
+        check_file(path)
+    path.write_text(yaml.safe_dump(["applications"]))
+    with pytest.raises(ConfigError, match="mapping"):
+        check_file(path)
+
+
+def test_a_made_key_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "key", "team-a"]) == 0
+    line, said = capsys.readouterr()
+    (tmp_path / "keys").write_text(line)
+    key = said.splitlines()[0].rpartition(" ")[2]
+    assert KeyRing(tmp_path / "keys").name_of(key) == "team-a"
+    assert main(["serve", "key", "two words"]) == 1

@@ -1,0 +1,144 @@
+"""`ray-iqa train` on the real engines: it finishes, resumes exactly, stops when asked."""
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import ray
+from quickstart_runs import Start, command, last_step, rows, run, stop_after
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from actors.cli import main
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturbed: Path) -> None:
+    log = rows(undisturbed)
+    assert [row["step"] for row in log] == list(range(1, 9))
+    assert all(row["policy/staleness"] == 0 for row in log)
+    assert all(row["policy/logprob_difference_mean"] < 1e-3 for row in log)
+    assert all(row["policy/logprob_difference_max"] < 1e-2 for row in log)
+    assert all(row["publish/canary_max_abs"] < 1e-2 for row in log)
+    assert "eval/srcc" in log[3]
+    assert "eval/srcc" in log[7]
+
+    rollouts = pd.read_parquet(undisturbed / "rollouts")
+    assert len(rollouts) == 8 * 12 * 4
+    assert rollouts.groupby(["step", "dataset", "image_id"]).size().eq(4).all()
+    assert rollouts.dataset.nunique() == 2
+
+    curves = EventAccumulator(str(undisturbed / "tensorboard")).Reload()
+    assert [point.step for point in curves.Scalars("reward/fidelity")] == list(range(1, 9))
+
+    steps = sorted(folder.name for folder in (undisturbed / "checkpoints").iterdir())
+    assert steps[-1] == "step-000008"
+
+    AutoProcessor.from_pretrained(undisturbed / "policy")
+    AutoModelForImageTextToText.from_pretrained(undisturbed / "policy")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
+    start: Start, undisturbed: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """SIGTERM: in place. SIGKILL: on another node, that is with an empty disk and checkpoints at a URI."""
+    run_dir, remote = tmp_path / "run", tmp_path / "remote"
+    settings = [f"schedule.checkpoint_uri=file://{remote}"] if number == signal.SIGKILL else []
+    assert stop_after(command(start, run_dir, *settings), run_dir, 5, number) == code
+    if number == signal.SIGTERM:  # the step in hand is finished and kept
+        assert (run_dir / "checkpoints" / f"step-{last_step(run_dir):06d}").is_dir()
+    else:
+        shutil.rmtree(run_dir)
+    done = run(command(start, run_dir, *settings))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert rows(run_dir) == rows(undisturbed)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(run_dir / "rollouts"), pd.read_parquet(undisturbed / "rollouts"), check_exact=True
+    )
+    points = EventAccumulator(str(run_dir / "tensorboard")).Reload().Scalars("reward/fidelity")
+    assert [point.step for point in points] == list(range(1, 9))
+    if number == signal.SIGKILL:
+        assert not (run_dir / "checkpoints").exists()
+        assert (remote / "checkpoints" / "step-000008" / "state.json").is_file()
+        AutoModelForImageTextToText.from_pretrained(remote / "policy")
+
+
+@pytest.mark.long
+def test_workers_and_prefetch_change_nothing_they_should_not(start: Start, undisturbed: Path, tmp_path: Path) -> None:
+    halves = ("cluster.cpus_per_actor=0.5", "rollout.min_workers=2", "learner.num_ranks=2")
+    done = run(command(start, tmp_path / "two", *halves))
+    assert done.returncode == 0, done.stderr[-3000:]
+    for two, one in zip(rows(tmp_path / "two")[:2], rows(undisturbed)[:2], strict=True):
+        assert two["reward/mean"] == pytest.approx(one["reward/mean"], abs=1e-6)
+        assert two["policy/grad_norm"] == pytest.approx(one["policy/grad_norm"], rel=1e-4)
+
+    prefetched = command(start, tmp_path / "ahead", "rollout.max_staleness=1")
+    assert run(prefetched).returncode == 0
+    assert [row["policy/staleness"] for row in rows(tmp_path / "ahead")] == [0, 1, 1, 0, 1, 1, 0, 1]
+    again = command(start, tmp_path / "again", "rollout.max_staleness=1")
+    assert stop_after(again, tmp_path / "again", 5, signal.SIGKILL) == -9
+    assert run(again).returncode == 0
+    assert rows(tmp_path / "again") == rows(tmp_path / "ahead")
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("learner.lerning_rate=1", "unknown key 'learner.lerning_rate', did you mean 'learning_rate'?"),
+        ("data.train=[nowhere.csv]", "no 'nowhere.csv' in the working directory"),
+        ("policy.model=./nowhere", "found no config.json in './nowhere'"),
+        ("policy.prompt=thinkng", "did you mean 'thinking'"),
+        ("data.images_per_step=100000", "data.images_per_step"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence_before_anything_starts(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, sentence: str
+) -> None:
+    assert sentence in refusal(start, tmp_path, capsys, override)
+
+
+def refusal(start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str) -> str:
+    """The one line that the command says and ends with; there is not even a run directory."""
+    assert main(command(start, tmp_path / "run", override)[3:]) == 1
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1, said
+    assert not ray.is_initialized()
+    assert not (tmp_path / "run").exists()
+    return said
+
+
+def test_a_cluster_without_the_asked_gpus_is_one_sentence(start: Start, tmp_path: Path) -> None:
+    done = run(command(start, tmp_path / "run", "cluster.device=cuda"))
+    assert done.returncode == 1
+    assert "the run needs 2 GPU, the cluster has 0" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_missing_picture_and_a_bad_row_are_named(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = start.manifests[0].read_text().splitlines()
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("\n".join([lines[0], *lines[1:20]]))  # relative paths now lead nowhere
+    said = refusal(start, tmp_path, capsys, f"data.train=[{manifest}]")
+    assert f"19 of 19 image files are missing, the first is {tmp_path}" in said
+    header = lines[0].split(",")
+    broken = lines[3].split(",")
+    broken[header.index("mos")] = "n/a"
+    manifest.write_text("\n".join([*lines[:3], ",".join(broken), *lines[4:20]]))
+    said = refusal(start, tmp_path, capsys, f"data.train=[{manifest}]")
+    assert f"{manifest.name} line 4: mos must be a number, got 'n/a'" in said
+
+
+def test_help_needs_no_engine() -> None:
+    script = (
+        "import sys, actors.cli; print(sorted({'ray', 'torch', 'vllm', 'transformers', 'numpy'} & set(sys.modules)))"
+    )
+    done = run([sys.executable, "-c", script])
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,274 @@
+"""Run as a program, once per rank: drives DeepSpeedLearner through scenarios and writes what it found.
+
+``python learner_ranks.py POLICY OUT SCENARIO...`` with RANK, WORLD_SIZE, ... in the environment.
+"""
+
+import dataclasses
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from deepspeed.utils import safe_get_full_grad
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
+from ray_iqa.backends.policy_weights import gathered, named_weights
+from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.policy.inputs import PolicyInputs
+from ray_iqa.policy.loss import TokenTerms
+from ray_iqa.policy.row_builder import RowBuilder
+from ray_iqa.types import TrainingBatch, TrainingGroup, WeightSnapshot
+
+STAGES = (0, 2, 3)
+MICRO_BATCH_TOKENS = (110, 16_384)  # one group in each micro-batch; everything in one
+PLAIN_PATH = 0
+NUM_STEPS = 10
+Tensors = dict[str, torch.Tensor]
+
+
+def make_batch(folder: Path, seed: int = 0) -> TrainingBatch:
+    """Five images of unequal size, two to four completions of 1 to 12 tokens, sampled by some other policy."""
+    inputs = PolicyInputs(policy_config(folder))
+    allowed = np.setdiff1d(np.arange(200, dtype=np.int32), inputs.banned_token_ids)
+    groups = []
+    for index, size in enumerate([(56, 84), (112, 56), (56, 56), (84, 84), (140, 84)]):
+        rng = np.random.default_rng([seed, index])
+        image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+        path = folder / f"image-{seed}-{index}.png"
+        if not path.exists():
+            image.save(path)
+        lengths = rng.integers(1, 13, 2 + index % 3)
+        groups.append(
+            TrainingGroup(
+                image_path=str(path),
+                prompt_token_ids=inputs.encode(image).token_ids.numpy().astype(np.int32),
+                completions=tuple(rng.choice(allowed, length) for length in lengths),
+                logprobs=tuple(rng.normal(-6.0, 0.5, length).astype(np.float32) for length in lengths),
+                advantages=rng.normal(0, 1, len(lengths)).astype(np.float32),
+            )
+        )
+    return TrainingBatch(groups=tuple(groups), policy_version=0)
+
+
+def policy_config(folder: Path, dtype: str = "float32") -> PolicyConfig:
+    return PolicyConfig(model=str(folder), dtype=dtype)
+
+
+class Scenarios:
+    def __init__(self, policy: Path, out: Path) -> None:
+        self.policy, self.out, self.batch = policy, out, make_batch(policy)
+
+    def learner(self, dtype: str = "float32", **settings: object) -> DeepSpeedLearner:
+        config = DeepSpeedLearnerConfig(**({"learning_rate": 1e-3, "num_threads": 1} | settings))
+        return DeepSpeedLearner(policy_config(self.policy, dtype), config, num_steps=NUM_STEPS, seed=0)
+
+    def gradients(self) -> object:
+        """Reduced gradients before clipping."""
+        found: dict[tuple[int, int], Tensors] = {}
+        for stage in STAGES:
+            for max_tokens in MICRO_BATCH_TOKENS:
+                found[stage, max_tokens] = self._gradients(stage, max_tokens=max_tokens)
+        found[0, PLAIN_PATH] = self._gradients(0, share_prefix=False)
+        return found
+
+    def qwen3_vl(self) -> object:
+        """The other family: groups in one row with ZeRO-3, and one row per completion without."""
+        other = Scenarios(self.policy / "qwen3_vl", self.out)
+        return other._gradients(3), other._gradients(0, share_prefix=False)
+
+    def local_counts(self) -> object:
+        return {(stage, 110): self._gradients(stage, local_counts=True, max_tokens=110) for stage in STAGES}
+
+    def _gradients(
+        self, stage: int, *, local_counts: bool = False, max_tokens: int = 16_384, share_prefix: bool = True
+    ) -> Tensors:
+        learner = self.learner(zero_stage=stage, max_tokens_per_micro_batch=max_tokens, share_prefix=share_prefix)
+        reference = learner.gradients._reference
+        # Away from the policy, or the KL would be at its minimum and have no gradient.
+        learner.gradients._reference = lambda rows: (reference(rows)[0] + 0.3 * torch.sin(rows.targets.float()),)
+        if local_counts:
+            builder = learner._builder
+            learner.gradients._builder = LocalCounts(
+                scorer=builder.scorer, share_prefix=builder.share_prefix, device=builder.device
+            )
+        metrics = learner.gradients.accumulate(self.batch)
+        parameters = learner.engine.scorer.transformer.named_parameters()
+        gradients = {name: safe_get_full_grad(parameter).clone() for name, parameter in parameters}
+        norm, taken = learner.engine.step(0.0)
+        return gradients | {"metrics": torch.tensor([*metrics.values()]), "norm": torch.tensor([norm, float(taken)])}
+
+    def resume(self) -> object:
+        """Four updates in one go, and two, save, a new learner, load, two more."""
+        found = {}
+        batches = [make_batch(self.policy, seed) for seed in range(4)]
+        cases = {stage: {"zero_stage": stage} for stage in STAGES}
+        cases["lora"] = {"zero_stage": 2, "lora": LoraConfig(rank=4, alpha=8)}
+        for case, settings in cases.items():
+            whole = self.learner(**settings)
+            metrics = [whole.update(batch).metrics for batch in batches]
+            first = self.learner(**settings)
+            for batch in batches[:2]:
+                first.update(batch)
+            torch.rand(7)
+            first.save(self.out / f"checkpoint-{case}")
+            drawn = torch.rand(3)
+            second = self.learner(**settings)
+            second.load(self.out / f"checkpoint-{case}")
+            found[case] = {
+                "generator": (drawn, torch.rand(3)),
+                "metrics": (metrics[2:], [second.update(batch).metrics for batch in batches[2:]]),
+                "weights": (weights_of(whole), weights_of(second)),
+                "versions": (whole.policy_version, second.policy_version),
+            }
+        return found
+
+    def parts(self) -> object:
+        """Which weights one update moves: everything, without vision, with adapters."""
+        settings = {
+            "all": {},
+            "language_model": {"trained_part": "language_model"},
+            "vision_tower": {"trained_part": "vision_tower", "zero_stage": 3},
+            "lora": {"lora": LoraConfig(rank=4, alpha=8)},
+            "lora_zero3": {"lora": LoraConfig(rank=4, alpha=8), "zero_stage": 3},
+            "lora_frozen": {"lora": LoraConfig(rank=4, alpha=8), "trained_part": "language_model"},
+        }
+        found = {}
+        for name, changes in settings.items():
+            learner = self.learner(**({"zero_stage": 2, "learning_rate": 1e-2} | changes))
+            before = weights_of(learner)
+            updates = [learner.update(self.batch).metrics for _ in range(2)]
+            folder = self.out / f"export-{name}-{learner.engine.num_ranks}"
+            learner.export(folder)
+            group = self.batch.groups[0]
+            found[name] = {
+                "before": before,
+                "after": weights_of(learner),
+                "kl": [metrics["policy/kl"] for metrics in updates],
+                "snapshot": learner.snapshot(20_000, group.image_path),
+                "logprobs": learner.token_logprobs(group),
+                "export": folder,
+            }
+        return found
+
+    def offload(self) -> object:
+        """Weights before and after two updates, without offloading and with, in several micro-batches."""
+        small = {"offload_optimizer": True, "max_tokens_per_micro_batch": 110}
+        cases = {
+            "nothing": {"zero_stage": 2},
+            "optimizer": {"zero_stage": 2, **small},
+            "parameters": {"zero_stage": 3, "offload_parameters": True, **small},
+        }
+        found = {}
+        for name, settings in cases.items():
+            learner = self.learner(learning_rate=1e-2, **settings)
+            before = weights_of(learner)
+            for _ in range(2):
+                learner.update(self.batch)
+            found[name] = (before, weights_of(learner))
+        return found
+
+    def skips(self) -> object:
+        """A NaN advantage, then good steps, an empty step, and five bad ones."""
+        broken = [dataclasses.replace(self.batch.groups[0], advantages=self.batch.groups[0].advantages * np.nan)]
+        bad = TrainingBatch(groups=(*broken, *self.batch.groups[1:]), policy_version=0)
+        empty = TrainingBatch(groups=(), policy_version=0)
+        found = {}
+        for stage in STAGES:
+            learner, control = self.learner(zero_stage=stage), self.learner(zero_stage=stage)
+            start = weights_of(learner)
+            first = learner.update(bad)
+            after_bad = weights_of(learner)
+            metrics = [first.metrics, learner.update(empty).metrics, learner.update(self.batch).metrics]
+            for batch in (empty, empty, self.batch):
+                control.update(batch)
+            message = ""
+            try:
+                for _ in range(5):
+                    learner.update(bad)
+            except ConfigError as error:
+                message = str(error)
+            found[stage] = {
+                "skipped": [row["policy/skipped"] for row in metrics],
+                "unchanged": (start, after_bad),
+                "recovered": (weights_of(control), weights_of(learner)),
+                "version": (first.policy_version, learner.policy_version),
+                "message": message,
+            }
+        return found
+
+    def bfloat16(self) -> object:
+        found = {}
+        for stage in STAGES if int(os.environ["WORLD_SIZE"]) > 1 else STAGES[:1]:
+            learner = self.learner("bfloat16", zero_stage=stage, max_tokens_per_micro_batch=110)
+            metrics = [learner.update(self.batch).metrics for _ in range(2)]
+            snapshot = learner.snapshot(20_000, self.batch.groups[0].image_path)
+            found[stage] = {
+                "metrics": metrics,
+                "dtypes": {spec.dtype for spec in snapshot.manifest} if snapshot else set(),
+            }
+        return found
+
+    def changed_image(self) -> object:
+        group = self.batch.groups[0]
+        other = dataclasses.replace(group, prompt_token_ids=group.prompt_token_ids[:-1])
+        try:
+            self.learner(kl_coef=0.0, zero_stage=0).update(TrainingBatch(groups=(other,), policy_version=0))
+        except DataError as error:
+            return str(error)
+        return ""
+
+
+class LocalCounts(RowBuilder):
+    """The mistake: every forward pass averages over its own responses."""
+
+    def terms(self, groups, *arguments: object, num_responses: int) -> TokenTerms:  # noqa: ANN001
+        own = sum(len(group.completions) for group in groups) if num_responses else 0
+        return super().terms(groups, *arguments, num_responses=own * 5)  # five forward passes
+
+
+def weights_of(learner: DeepSpeedLearner) -> Tensors:
+    weights = named_weights(learner.engine.scorer)
+    values = gathered(weights, 50_000, is_sharded=learner.engine.is_sharded)
+    return {weight.name: value.clone() for chunk in values for weight, value in chunk}
+
+
+def reloaded_logprobs(folder: Path, group: TrainingGroup) -> list[torch.Tensor]:
+    """What plain transformers says about an exported folder."""
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    processor = AutoProcessor.from_pretrained(folder)
+    image = processor.image_processor(images=[Image.open(group.image_path)], return_tensors="pt")
+    prompt = torch.from_numpy(group.prompt_token_ids.astype(np.int64))
+    found = []
+    for completion in group.completions:
+        tokens = torch.from_numpy(completion.astype(np.int64))
+        row = torch.cat([prompt, tokens])[None]
+        types = processor.create_mm_token_type_ids(row.tolist())
+        with torch.no_grad():
+            logits = model(input_ids=row, mm_token_type_ids=torch.tensor(types), **image).logits[0]
+        found.append(logits[len(prompt) - 1 : -1].log_softmax(-1).gather(-1, tokens[:, None])[:, 0])
+    return found
+
+
+def unpack(snapshot: WeightSnapshot) -> Tensors:
+    """The manifest read back, independently of how it was packed."""
+    found = {}
+    for spec, value in zip(snapshot.manifest, snapshot.values, strict=True):
+        found[spec.name] = torch.from_numpy(value.view(spec.dtype).reshape(spec.shape).copy())
+    return found
+
+
+if __name__ == "__main__":
+    policy, out, *names = sys.argv[1:]
+    scenarios = Scenarios(Path(policy), Path(out))
+    for scenario in names:
+        began = time.perf_counter()
+        result = getattr(scenarios, scenario)()
+        sys.stderr.write(f"{scenario}: {time.perf_counter() - began:.1f} s\n")
+        if torch.distributed.get_rank() == 0:
+            torch.save(result, Path(out) / f"{scenario}.pt")

@@ -1,0 +1,224 @@
+"""The learner on real DeepSpeed: one rank and a gang of two, as processes that meet over gloo."""
+
+import math
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from learner_ranks import MICRO_BATCH_TOKENS, PLAIN_PATH, STAGES, make_batch, reloaded_logprobs, unpack
+
+from ray_iqa.quickstart.tiny_policy import build_tiny_policy
+
+PROGRAM = Path(__file__).parent / "learner_ranks.py"
+SCENARIOS = {
+    1: ("gradients", "local_counts", "resume", "skips", "bfloat16", "offload", "changed_image"),
+    2: ("gradients", "qwen3_vl", "local_counts", "resume", "parts", "skips", "bfloat16"),
+}
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = build_tiny_policy(tmp_path_factory.mktemp("policy"))
+    for seed in range(4):  # its images, before several ranks want them
+        make_batch(folder, seed)
+    make_batch(build_tiny_policy(folder / "qwen3_vl", family="qwen3_vl"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outcomes(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Results of every scenario by number of ranks."""
+    folders = {num_ranks: tmp_path_factory.mktemp(f"ranks-{num_ranks}") for num_ranks in SCENARIOS}
+    for num_ranks, folder in folders.items():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        run_ranks(num_ranks, port, [str(policy), str(folder), *SCENARIOS[num_ranks]])
+    return folders
+
+
+def run_ranks(num_ranks: int, port: int, arguments: list[str]) -> None:
+    rendezvous = {"WORLD_SIZE": str(num_ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0"}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, str(PROGRAM), *arguments],
+            env=os.environ | rendezvous | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(num_ranks)
+    ]
+    outputs = [rank.communicate(timeout=400)[0] for rank in ranks]
+    for rank, output in zip(ranks, outputs, strict=True):
+        assert rank.returncode == 0, output[-4000:]
+
+
+def outcome(outcomes: dict[int, Path], num_ranks: int, scenario: str) -> Any:  # noqa: ANN401
+    # Plain Python objects and our own types, written by our own ranks.
+    return torch.load(outcomes[num_ranks] / f"{scenario}.pt", weights_only=False)
+
+
+def relative_errors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> Iterator[float]:
+    assert found.keys() == expected.keys()
+    for name in expected.keys() - {"metrics", "norm"}:
+        norm = expected[name].norm()
+        if norm >= 1e-6:
+            yield float((found[name] - expected[name]).norm() / norm)
+
+
+@pytest.fixture(scope="module")
+def expected_gradients(outcomes: dict[int, Path]) -> dict[str, torch.Tensor]:
+    """One rank, no ZeRO, everything in one forward pass, one row per completion."""
+    return outcome(outcomes, 1, "gradients")[0, PLAIN_PATH]
+
+
+@pytest.mark.parametrize("num_ranks", SCENARIOS)
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("max_tokens", MICRO_BATCH_TOKENS)
+def test_reduced_gradients_depend_neither_on_ranks_nor_on_micro_batches(
+    outcomes: dict[int, Path],
+    expected_gradients: dict[str, torch.Tensor],
+    num_ranks: int,
+    stage: int,
+    max_tokens: int,
+) -> None:
+    found = outcome(outcomes, num_ranks, "gradients")[stage, max_tokens]
+    errors = list(relative_errors(found, expected_gradients))
+    assert len(errors) > 40
+    assert max(errors) <= 1e-5
+    torch.testing.assert_close(found["metrics"], expected_gradients["metrics"], rtol=1e-4, atol=1e-5)
+    total = math.sqrt(sum(float(g.norm()) ** 2 for n, g in expected_gradients.items() if n not in {"metrics", "norm"}))
+    assert found["norm"].tolist() == pytest.approx([total, 1.0], rel=1e-4)
+
+
+def test_groups_in_one_row_of_qwen3_vl_give_the_gradients_of_completions_alone(outcomes: dict[int, Path]) -> None:
+    found, expected = outcome(outcomes, 2, "qwen3_vl")
+    errors = list(relative_errors(found, expected))
+    assert len(errors) > 40
+    assert max(errors) <= 1e-4
+    torch.testing.assert_close(found["metrics"], expected["metrics"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_ranks", SCENARIOS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_dividing_by_local_counts_would_be_noticed(
+    outcomes: dict[int, Path], expected_gradients: dict[str, torch.Tensor], num_ranks: int, stage: int
+) -> None:
+    found = outcome(outcomes, num_ranks, "local_counts")[stage, 110]
+    assert max(relative_errors(found, expected_gradients)) > 1e-2
+
+
+@pytest.mark.parametrize("num_ranks", SCENARIOS)
+@pytest.mark.parametrize("case", [*STAGES, "lora"])
+def test_a_resumed_run_continues_exactly(outcomes: dict[int, Path], num_ranks: int, case: int | str) -> None:
+    found = outcome(outcomes, num_ranks, "resume")[case]
+    assert found["versions"] == (4, 4)
+    drawn, drawn_again = found["generator"]
+    assert drawn.equal(drawn_again)
+    for whole, resumed in zip(*found["metrics"], strict=True):
+        timing = {name for name in whole if name.startswith("learner/")}
+        assert {n: v for n, v in whole.items() if n not in timing} == {
+            n: v for n, v in resumed.items() if n not in timing
+        }
+    whole_weights, resumed_weights = found["weights"]
+    assert all(whole_weights[name].equal(resumed_weights[name]) for name in whole_weights)
+
+
+def moved(part: dict[str, Any]) -> set[str]:
+    return {name for name, value in part["before"].items() if not value.equal(part["after"][name])}
+
+
+def test_training_moves_what_it_should(outcomes: dict[int, Path]) -> None:
+    parts = outcome(outcomes, 2, "parts")
+    everything = set(parts["all"]["before"])
+    vision = {name for name in everything if ".visual." in name}
+    text = everything - vision
+    assert moved(parts["all"]) == everything
+    assert moved(parts["language_model"]) == text
+    assert moved(parts["vision_tower"]) == vision
+    linear = {name for name in everything if parts["all"]["before"][name].ndim == 2} - {
+        "model.language_model.embed_tokens.weight",
+        "lm_head.weight",
+    }
+    assert moved(parts["lora"]) == moved(parts["lora_zero3"]) == linear
+    assert moved(parts["lora_frozen"]) == linear - vision
+
+
+@pytest.mark.parametrize("case", ["optimizer", "parameters"])
+def test_offloading_trains_the_same_policy(outcomes: dict[int, Path], case: str) -> None:
+    found = outcome(outcomes, 1, "offload")
+    before, whole = found["nothing"]
+    for name, value in found[case][1].items():
+        assert (value - whole[name]).norm() <= 1e-2 * (whole[name] - before[name]).norm(), name
+
+
+def test_the_reference_policy_is_the_initial_policy(outcomes: dict[int, Path]) -> None:
+    for part in outcome(outcomes, 2, "parts").values():
+        first, second = part["kl"]
+        assert first == pytest.approx(0.0, abs=1e-7)
+        assert second > 1e-4
+
+
+@pytest.mark.parametrize("name", ["all", "language_model", "vision_tower", "lora", "lora_zero3", "lora_frozen"])
+def test_a_snapshot_holds_the_whole_policy_whatever_was_trained(
+    outcomes: dict[int, Path], policy: Path, name: str
+) -> None:
+    part = outcome(outcomes, 2, "parts")[name]
+    snapshot = part["snapshot"]
+    weights = unpack(snapshot)
+    assert snapshot.policy_version == 2
+    assert set(weights) == set(part["after"])
+    assert all(weights[name].equal(part["after"][name]) for name in weights)
+    canary = snapshot.canary
+    assert canary.token_ids.shape == canary.logprobs.shape
+    assert np.array_equal(canary.prompt_token_ids, make_batch(policy).groups[0].prompt_token_ids)
+    assert np.isfinite(canary.logprobs).all()
+
+
+@pytest.mark.parametrize("name", ["all", "lora", "lora_zero3"])
+def test_an_exported_policy_is_the_trained_one(outcomes: dict[int, Path], policy: Path, name: str) -> None:
+    part = outcome(outcomes, 2, "parts")[name]
+    for expected, found in zip(
+        part["logprobs"], reloaded_logprobs(part["export"], make_batch(policy).groups[0]), strict=True
+    ):
+        np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_ranks", SCENARIOS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_step_that_is_not_finite_is_skipped_and_counted(
+    outcomes: dict[int, Path], num_ranks: int, stage: int
+) -> None:
+    found = outcome(outcomes, num_ranks, "skips")[stage]
+    assert found["skipped"] == [1.0, 1.0, 0.0]  # a NaN, an empty batch, a good step
+    start, after_bad = found["unchanged"]
+    assert all(start[name].equal(after_bad[name]) for name in start)
+    control, recovered = found["recovered"]
+    assert all(control[name].equal(recovered[name]) for name in control)
+    assert not all(start[name].equal(recovered[name]) for name in start)
+    assert found["version"] == (1, 7)  # the fifth bad step in a row raises
+    assert "5 steps in a row" in found["message"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_bfloat16_trains(outcomes: dict[int, Path], stage: int) -> None:
+    found = outcome(outcomes, 2, "bfloat16")[stage]
+    assert all(math.isfinite(value) for metrics in found["metrics"] for value in metrics.values())
+    assert [metrics["policy/skipped"] for metrics in found["metrics"]] == [0.0, 0.0]
+    assert found["dtypes"] == {"bfloat16"}
+    whole = outcome(outcomes, 1, "bfloat16")[0]["metrics"][0]["policy/grad_norm"]
+    assert found["metrics"][0]["policy/grad_norm"] == pytest.approx(whole, rel=0.02)
+
+
+def test_a_prompt_the_sampler_did_not_see_is_an_error(outcomes: dict[int, Path]) -> None:
+    message = outcome(outcomes, 1, "changed_image")
+    assert "image-0-0.png" in message
+    assert "processors differ" in message

@@ -1,0 +1,178 @@
+"""Snapshots into a real vLLM engine: the manifest, the canary, recovery, and what stays of a snapshot (nothing)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from vllm_policies import (
+    ROLLOUT,
+    SPEC,
+    load_model,
+    make_canary,
+    noise_pictures,
+    pack_snapshot,
+    perturb,
+    tiny_policy,
+)
+
+from ray_iqa.backends.vllm_sampler import VllmSampler
+from ray_iqa.backends.weight_manifest import snapshot_tensors
+from ray_iqa.errors import WeightTransferError
+from ray_iqa.policy.inputs import PolicyInputs
+from ray_iqa.types import RolloutGroup, WeightSnapshot
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    folder = tmp_path_factory.mktemp("install")
+    policy = tiny_policy(folder / "policy", "qwen2_5_vl")
+    sampler = VllmSampler(policy, ROLLOUT)
+    yield SimpleNamespace(
+        policy=policy, sampler=sampler, inputs=PolicyInputs(policy), images=noise_pictures(folder)[:3]
+    )
+    sampler.close()
+
+
+@pytest.fixture
+def model(bench: SimpleNamespace) -> Iterator[torch.nn.Module]:
+    yield load_model(bench.policy)
+    bench.sampler.install(pack_snapshot(load_model(bench.policy), 0), 0.01)
+
+
+def drawn(groups: list[RolloutGroup]) -> list[bytes]:
+    return [c.token_ids.tobytes() + c.logprobs.tobytes() for group in groups for c in group.completions]
+
+
+def test_installing_the_same_weights_changes_no_bit(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    before = drawn(bench.sampler.sample(bench.images, SPEC))
+    receipt = bench.sampler.install(pack_snapshot(model, 7), 0.01)
+    assert (receipt.policy_version, receipt.num_tensors) == (7, len(list(model.parameters())))
+    assert np.isnan(receipt.canary_max_abs)
+    after = bench.sampler.sample(bench.images, SPEC)
+    assert drawn(after) == before
+    assert {group.policy_version for group in after} == {7}
+
+
+def test_the_canary_agrees_and_the_answers_change(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    before = drawn(bench.sampler.sample(bench.images, SPEC))
+    perturb(model, seed=1)
+    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    receipt = bench.sampler.install(pack_snapshot(model, 1, canary), 1e-3)
+    assert 0.0 <= receipt.canary_max_abs < 1e-3
+    assert drawn(bench.sampler.sample(bench.images, SPEC)) != before
+
+
+@pytest.mark.parametrize("log_probability", [-50.0, float("nan")])
+def test_a_wrong_canary_silences_the_sampler_until_a_whole_snapshot(
+    bench: SimpleNamespace, model: torch.nn.Module, log_probability: float
+) -> None:
+    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    logprobs = np.array([log_probability, *canary.logprobs[1:]], np.float32)
+    with pytest.raises(WeightTransferError, match="canary"):
+        bench.sampler.install(pack_snapshot(model, 1, replace(canary, logprobs=logprobs)), 0.01)
+    with pytest.raises(WeightTransferError, match="failed"):
+        bench.sampler.sample(bench.images, SPEC)
+    bench.sampler.install(pack_snapshot(model, 2, canary), 0.01)
+    assert bench.sampler.sample(bench.images, SPEC)[0].policy_version == 2
+
+
+def test_a_canary_read_differently_by_the_learner_is_refused(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    shorter = replace(canary, prompt_token_ids=canary.prompt_token_ids[:-1])
+    with pytest.raises(WeightTransferError, match="same prompt"):
+        bench.sampler.install(pack_snapshot(model, 1, shorter), 0.01)
+
+
+def without_a_parameter(snapshot: WeightSnapshot) -> WeightSnapshot:
+    kept = tuple(spec for spec in snapshot.manifest if spec.name != "lm_head.weight")
+    return replace(snapshot, manifest=kept)
+
+
+def with_a_stranger(snapshot: WeightSnapshot) -> WeightSnapshot:
+    return replace(snapshot, manifest=(*snapshot.manifest, replace(snapshot.manifest[0], name="model.stranger")))
+
+
+def with_another_shape(snapshot: WeightSnapshot) -> WeightSnapshot:
+    return replace(snapshot, manifest=(replace(snapshot.manifest[0], shape=(3, 5)), *snapshot.manifest[1:]))
+
+
+def with_a_twin(snapshot: WeightSnapshot) -> WeightSnapshot:
+    return replace(snapshot, manifest=(*snapshot.manifest, snapshot.manifest[0]))
+
+
+def with_integers(snapshot: WeightSnapshot) -> WeightSnapshot:
+    return replace(snapshot, manifest=(replace(snapshot.manifest[0], dtype="int32"), *snapshot.manifest[1:]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without_a_parameter, r"lacks lm_head\.weight"),
+        (with_a_stranger, r"unknown model\.stranger"),
+        (with_another_shape, r"shape .*\(3, 5\)"),
+        (with_a_twin, "once"),
+        (with_integers, "int32"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_leaves_the_old_weights(
+    bench: SimpleNamespace, model: torch.nn.Module, damage: object, message: str
+) -> None:
+    before = drawn(bench.sampler.sample(bench.images[:1], SPEC))
+    perturb(model, seed=2)
+    with pytest.raises(WeightTransferError, match=message):
+        bench.sampler.install(damage(pack_snapshot(model, 1)), 0.01)
+    assert bench.sampler.policy_version == 0
+    assert drawn(bench.sampler.sample(bench.images[:1], SPEC)) == before
+
+
+def test_a_snapshot_cut_off_inside_is_repaired_by_a_whole_one(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    before = drawn(bench.sampler.sample(bench.images, SPEC))
+    whole = pack_snapshot(model, 1)
+    # vLLM fuses it with gate_proj, which has arrived.
+    up = [spec.name for spec in whole.manifest].index("model.language_model.layers.0.mlp.up_proj.weight")
+    cut = replace(whole, values=(*whole.values[:up], whole.values[up][:4], *whole.values[up + 1 :]))
+    with pytest.raises(WeightTransferError, match=r"up_proj.* bytes, the snapshot has 4"):
+        bench.sampler.install(cut, 0.01)
+    with pytest.raises(WeightTransferError, match="failed"):
+        bench.sampler.sample(bench.images, SPEC)
+    bench.sampler.install(whole, 0.01)
+    assert drawn(bench.sampler.sample(bench.images, SPEC)) == before
+
+
+def test_the_engine_keeps_no_view_of_the_snapshot(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    before = drawn(bench.sampler.sample(bench.images, SPEC))
+    snapshot = pack_snapshot(model, 1)
+    bench.sampler.install(snapshot, 0.01)
+    for value in snapshot.values:
+        value.flags.writeable = True
+        value[:] = 0
+    assert drawn(bench.sampler.sample(bench.images, SPEC)) == before
+
+
+def test_bfloat16_snapshots_are_read_in_place(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    snapshot = pack_snapshot(model, 1, dtype=torch.bfloat16)
+    for spec, value, (name, tensor) in zip(snapshot.manifest, snapshot.values, snapshot_tensors(snapshot), strict=True):
+        assert (spec.name, tensor.dtype) == (name, torch.bfloat16)
+        assert tensor.data_ptr() == value.ctypes.data
+        assert torch.equal(tensor, model.get_parameter(name).to(torch.bfloat16))
+    rounded = load_model(bench.policy)
+    with torch.no_grad():
+        for parameter in rounded.parameters():
+            parameter.copy_(parameter.to(torch.bfloat16))
+    canary = make_canary(rounded, bench.inputs, bench.images[0].image_path)
+    assert bench.sampler.install(replace(snapshot, canary=canary), 1e-3).canary_max_abs < 1e-3
+
+
+def test_tied_embeddings_travel_once(tmp_path_factory: pytest.TempPathFactory, bench: SimpleNamespace) -> None:
+    from ray_iqa.backends.weight_manifest import expected_parameters
+
+    tied = load_model(bench.policy)
+    tied.config.tie_word_embeddings = tied.config.text_config.tie_word_embeddings = True
+    tied.tie_weights()
+    folder = tmp_path_factory.mktemp("tied")
+    tied.save_pretrained(folder, save_original_format=False)
+    names = set(expected_parameters(bench.policy.model_copy(update={"model": str(folder)})))
+    assert names == set(bench.sampler.expected_parameters()) - {"lm_head.weight"}

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from ray_iqa.config.load import dump_config, load_config
+from ray_iqa.config.train import TrainConfig
+from ray_iqa.errors import ConfigError
+
+CONFIGS = sorted(Path("configs/train").glob("*.yaml"))
+KADID = "configs/train/kadid.yaml"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_loads_and_says_what_it_is_for(path: Path) -> None:
+    load_config(TrainConfig, str(path))
+    header = path.read_text().split("run_dir:")[0]
+    for heading in ("# Purpose:", "# Hardware:", "# Command:"):
+        assert heading in header
+
+
+def test_overrides_replace_values_and_read_yaml() -> None:
+    config = load_config(
+        TrainConfig, KADID, ["learner.learning_rate=1e-3", "data.train=[a.csv, b.csv]", "reward.pairing_block=null"]
+    )
+    assert config.learner.learning_rate == 1e-3
+    assert config.data.train == ["a.csv", "b.csv"]
+    assert config.reward.pairing_block is None
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("learner.lerning_rate=1", "unknown key 'learner.lerning_rate', did you mean 'learning_rate'?"),
+        ("learner.learning_rate=-1", "learner.learning_rate: Input should be greater than 0, got -1"),
+        ("rollout.num_completions=1", "rollout.num_completions: Input should be greater than or equal to 2, got 1"),
+        ("learner", "an override must look like section.key=value, got 'learner'"),
+        ("seed.value=3", "override 'seed.value=3': seed is a value, not a section"),
+        ("data.images_per_step=3", "data.images_per_step must exceed data.min_partners, got 3 <= 3"),
+        ("reward.pairing_block=3", "reward.pairing_block must exceed data.min_partners, got 3 <= 3"),
+        ("weights.type=ipc", "weights.type ipc needs cluster.placement colocated, got separate"),
+        (
+            "learner={zero_stage: 2, offload_parameters: true}",
+            "offload_parameters needs zero_stage 3, got zero_stage 2",
+        ),
+    ],
+)
+def test_a_wrong_override_is_one_sentence_that_names_it(override: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(TrainConfig, KADID, [override])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_missing_keys(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"existing YAML file, got 'nowhere\.yaml'"):
+        load_config(TrainConfig, "nowhere.yaml")
+    file = tmp_path / "half.yaml"
+    file.write_text("run_dir: /data/run\n")
+    with pytest.raises(ConfigError, match="required key 'schedule' is missing"):
+        load_config(TrainConfig, str(file))
+    file.write_text("- a list\n")
+    with pytest.raises(ConfigError, match="must hold a mapping of sections, found list"):
+        load_config(TrainConfig, str(file))
+
+
+def test_the_dump_loads_again_as_the_same_config(tmp_path: Path) -> None:
+    config = load_config(TrainConfig, KADID, ["learner.lora={rank: 8}"])
+    file = tmp_path / "resolved.yaml"  # JSON is YAML
+    file.write_text(dump_config(config))
+    assert load_config(TrainConfig, str(file)) == config

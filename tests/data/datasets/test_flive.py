@@ -1,0 +1,29 @@
+from pathlib import Path
+
+from native_copies import touch_image, write_lines
+
+from ray_iqa.data.datasets import flive
+
+NAMES = ["voc_emotic_ava/a.jpg", "voc_emotic_ava/b.jpg", "blur_dataset/c.jpg", "blur_dataset/d.jpg"]
+
+
+def test_sets_come_from_their_lists(tmp_path: Path) -> None:
+    labels = [f"{name},{60 + index}.5" for index, name in enumerate(NAMES)]
+    write_lines(tmp_path / "labels_image.csv", "name,mos", *labels)
+    write_lines(tmp_path / "labels640.csv", "name_image,mos_image", f"{NAMES[0]},60.5")
+    padded = [f"{NAMES[1]},True", f"{NAMES[2]},False", f"{NAMES[0]},True"]
+    write_lines(tmp_path / "labels=640_padded.csv", "name_image,is_valid", *padded)
+    touch_image(tmp_path / "database" / NAMES[2])
+    rows = flive.read(tmp_path)
+    assert [(row.image_id, row.mos, row.split) for row in rows] == [
+        (NAMES[0], 60.5, "test"),
+        (NAMES[1], 61.5, "val"),
+        (NAMES[2], 62.5, "train"),
+        (NAMES[3], 63.5, "train"),
+    ]
+    assert rows[2].path == str(tmp_path / "database" / NAMES[2])
+
+
+def test_without_the_lists_there_is_no_split(tmp_path: Path) -> None:
+    write_lines(tmp_path / "database/labels_image.csv", "name,mos", f"{NAMES[0]},60.5")
+    assert [row.split for row in flive.read(tmp_path)] == [None]

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+from native_copies import touch_image, write_lines
+
+from ray_iqa.data.datasets import koniq10k
+from ray_iqa.errors import DataError
+
+SCORES = (
+    '"image_name","c1","c2","c3","c4","c5","c_total","MOS","SD","MOS_zscore"',
+    '"10004473376.jpg",0,0,25,73,7,105,3.828571428571,0.527277894494,77.38362069',
+    '"10007357496.jpg",0,3,45,47,1,96,3.479166666667,0.580003024795,68.72857143',
+)
+SETS = (
+    "image_name,c1,c2,c3,c4,c5,c_total,MOS,SD,set",
+    "10004473376.jpg,0,0,25,73,7,105,3.83,0.53,training",
+    "10007357496.jpg,0,3,45,47,1,96,3.48,0.58,test",
+)
+
+
+def test_both_files_give_the_score_with_its_own_spread_and_the_authors_split(tmp_path: Path) -> None:
+    write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", *SCORES)
+    write_lines(tmp_path / "koniq10k_distributions_sets.csv", *SETS)
+    touch_image(tmp_path / "512x384/10004473376.jpg")
+    rows = koniq10k.read(tmp_path)
+    first = rows[0]
+    assert (first.mos, first.mos_std, first.scale_min, first.scale_max) == (3.828571428571, 0.527277894494, 1, 5)
+    assert [row.split for row in rows] == ["train", "test"]
+    assert first.path == str(tmp_path / "512x384/10004473376.jpg")
+    assert first.direction == "higher"
+
+
+@pytest.mark.parametrize(("lines", "splits"), [(SCORES, [None, None]), (SETS, ["train", "test"])])
+def test_one_file_is_enough(lines: tuple[str, ...], splits: list[str | None], tmp_path: Path) -> None:
+    name = "koniq10k_distributions_sets.csv" if splits[0] else "koniq10k_scores_and_distributions.csv"
+    write_lines(tmp_path / name, *lines)
+    (tmp_path / "1024x768").mkdir()
+    assert [row.split for row in koniq10k.read(tmp_path)] == splits
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must have the labels in koniq10k_distributions_sets"):
+        koniq10k.read(tmp_path)
+    write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", *SCORES)
+    with pytest.raises(DataError, match="must have its images in one of 1024x768, 512x384"):
+        koniq10k.read(tmp_path)
+    (tmp_path / "512x384").mkdir()
+    write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", "image_name,MOS_zscore", "a.jpg,77.4")
+    with pytest.raises(DataError, match=r"distributions\.csv line 1: column 'MOS' is missing"):
+        koniq10k.read(tmp_path)
+    write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", "image_name,MOS,SD", "a.jpg,77.4,0.5")
+    with pytest.raises(DataError, match=r"line 2: mos must lie in scale_min to scale_max, 1.0 to 5.0, got 77.4"):
+        koniq10k.read(tmp_path)

@@ -1,0 +1,61 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ray_iqa.data.formats.deqa import read_deqa, read_deqa_base, write_deqa
+from ray_iqa.data.formats.source import Source
+from ray_iqa.errors import DataError
+
+SOURCE = Source(dataset="koniq10k", images=Path("/data"), direction="higher")
+ENTRY = {
+    "id": "10007357496.jpg->68.72",
+    "image": "KONIQ/images/10007357496.jpg",
+    "gt_score": 68.72,
+    "gt_score_norm": 3.68,
+    "std": 9.5,
+    "std_norm": 0.4,
+}
+
+
+def test_labels_and_spread_are_read_in_the_units_of_the_dataset(tmp_path: Path) -> None:
+    (tmp_path / "test_koniq_2k.json").write_text(json.dumps([ENTRY, ENTRY | {"image": "b.jpg", "gt_score": "12.5"}]))
+    rows = read_deqa(tmp_path / "test_koniq_2k.json", SOURCE, split="test")
+    assert [(row.path, row.mos, row.mos_std, row.split) for row in rows] == [
+        ("/data/KONIQ/images/10007357496.jpg", 68.72, 9.5, "test"),
+        ("/data/b.jpg", 12.5, 9.5, "test"),
+    ]
+
+
+def test_base_files(tmp_path: Path) -> None:
+    (tmp_path / "mos.json").write_text(json.dumps({"images/a.jpg": {"mos": "3.5", "std": "0.5"}, "b.jpg": {"mos": 1}}))
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a.jpg"], "test": []}))
+    rows = read_deqa_base(tmp_path, SOURCE)
+    assert [(row.image_id, row.mos, row.mos_std, row.split) for row in rows] == [
+        ("images/a.jpg", 3.5, 0.5, "train"),
+        ("b.jpg", 1, None, None),
+    ]
+
+
+def test_written_files_are_read_again_and_hold_both_scales(tmp_path: Path) -> None:
+    rows = [
+        SOURCE.row("", name=f"images/{name}.jpg", mos=mos, mos_std=10.0, split=split)
+        for name, mos, split in (("a", 20.0, "train"), ("b", 40.0, "train"), ("c", 100.0, "test"))
+    ]
+    write_deqa(tmp_path, rows, Path("/data"))
+    assert read_deqa_base(tmp_path, SOURCE) == rows
+    assert read_deqa(tmp_path / "test.json", SOURCE, split="test") == rows[2:]
+    second = json.loads((tmp_path / "train.json").read_text())[1]
+    # (40 - 20) / (100 - 20) of the way from 1 to 5; 10 units are 4 * 10 / 80.
+    assert (second["gt_score_norm"], second["std_norm"]) == (2.0, 0.5)
+    assert second["id"] == "b.jpg->40.0"
+    with pytest.raises(DataError, match="holds one dataset"):
+        write_deqa(tmp_path, [rows[0], replace(rows[1], dataset="other")], Path("/data"))
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', "[1]", '[{"image": "a.jpg"}]'])
+def test_other_contents_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(DataError, match=r"is not a JSON file|must hold a list|must have 'image' and 'gt_score'"):
+        read_deqa(tmp_path / "m.json", SOURCE)

@@ -1,0 +1,52 @@
+"""`ray-iqa eval --model http://...` against the real application on a real socket."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import KEY, served
+from fastapi import FastAPI
+
+from ray_iqa.client import EndpointError
+from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.scorers.endpoint import EndpointScorer
+from ray_iqa.types import LabelledImage
+
+
+@pytest.fixture(scope="module")
+def url(app: FastAPI) -> Iterator[str]:
+    with served(app) as url:
+        yield url.rstrip("/")
+
+
+def image(path: Path) -> LabelledImage:
+    return LabelledImage(
+        image_id=path.name, image_path=str(path), dataset="d", mos=0.0, mos_std=None, higher_is_better=True
+    )
+
+
+def test_the_service_scores_what_is_there(
+    url: str, artifact: Path, png: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_IQA_KEY", KEY)
+    for seed in range(3):
+        (tmp_path / f"{seed}.png").write_bytes(png(seed))
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    names = ["0.png", "missing.png", "1.png", "broken.png", "2.png"]
+    found = EndpointScorer(f"{url}#light").predict([image(tmp_path / name) for name in names])
+    expected = RaliScorer.load(artifact).score([tmp_path / f"{seed}.png" for seed in range(3)])
+    assert [found[place].score for place in (0, 2, 4)] == pytest.approx([row.value for row in expected], abs=1e-4)
+    assert [found[place].score_std for place in (0, 2, 4)] == pytest.approx([row.spread for row in expected], abs=1e-4)
+    assert found[1].score is None
+    assert found[1].reason == f"{tmp_path}/missing.png: No such file or directory"
+    assert found[3].score is None
+    assert "not a readable image" in str(found[3].reason)
+
+
+def test_a_model_that_the_service_has_not_is_one_sentence(
+    url: str, png: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_IQA_KEY", KEY)
+    (tmp_path / "0.png").write_bytes(png(0))
+    with pytest.raises(EndpointError, match="the service answered 404"):
+        EndpointScorer(f"{url}#heavy").predict([image(tmp_path / "0.png")])

@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+
+from ray_iqa.errors import DataError
+from ray_iqa.evaluation_records import PREDICTION_SCHEMA, PredictionRow, read_predictions, write_predictions
+
+ROW = PredictionRow(
+    model="m",
+    dataset="d",
+    image_id="1",
+    image_path="/1.png",
+    level=3,
+    mos=2.5,
+    direction="lower",
+    mos_low=0.0,
+    mos_high=100.0,
+    score=None,
+    status="failed",
+    reason="broken",
+)
+
+
+def test_rows_survive_a_round_trip(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "new", [ROW])
+    assert read_predictions(tmp_path / "new") == [ROW]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["predictions.parquet"]
+    assert str(PREDICTION_SCHEMA.field("level").type) == "int32"
+
+
+def test_a_folder_without_predictions_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"must be a folder written by ray-iqa eval, it has no predictions\.parquet"):
+        read_predictions(tmp_path)
+    (tmp_path / "predictions.parquet").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="not a table of predictions"):
+        read_predictions(tmp_path)
