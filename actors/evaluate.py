@@ -220,7 +220,7 @@ def _report(
     provenance = {
         "version": f"ray_iqa {__version__}",
         "models": "; ".join(f"{model.name} = {model.source} ({decoding_of(model, config)})" for model in models),
-        "prompt": config.policy.prompt,
+        "prompt": config.policy.prompt if any(model.kind == "policy" for model in models) else "none: no policy",
         "config": config.model_dump(mode="json"),
     }
     folder = Path(config.out)

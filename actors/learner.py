@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util.placement_group import PlacementGroup
 
+from actors.adapted_base import AdaptedBase
 from actors.placement import Layout, on_bundle
 from actors.processes import ProcessPlace, announce_process, end_hung_processes
 from ray_iqa.checkpoints import CheckpointStore
@@ -52,6 +53,8 @@ class LearnerRank:
         from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
 
         self._learner = DeepSpeedLearner(policy, learner, num_steps=num_steps, seed=seed)
+        self._has_adapters = learner.lora is not None
+        self._base: ray.ObjectRef[WeightSnapshot | None] | None = None
         self._broadcaster: Broadcaster | None = None
 
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
@@ -70,9 +73,17 @@ class LearnerRank:
         with folder_for_reading(source, partial(is_needed, int(os.environ["RANK"]))) as folder:
             self._learner.load(folder)
 
-    def snapshot(self, chunk_bytes: int, canary_image: str) -> tuple[WeightSnapshot | None, bool]:
-        """All parameters on rank 0, None elsewhere; beside it True, for who must not fetch them to know it is done."""
-        return self._learner.snapshot(chunk_bytes, canary_image), True
+    def snapshot(self, chunk_bytes: int, canary_image: str) -> tuple[WeightSnapshot | AdaptedBase | None, bool]:
+        """All parameters on rank 0, None elsewhere; beside it True, for who must not fetch them to know it is done.
+
+        What adapters leave as it is goes into the object store once and is referred to from then on.
+        """
+        if not self._has_adapters:
+            return self._learner.snapshot(chunk_bytes, canary_image), True
+        if self._base is None:
+            self._base = ray.put(self._learner.base(chunk_bytes))
+        adapters = self._learner.adapters(chunk_bytes, canary_image)
+        return None if adapters is None else AdaptedBase(self._base, adapters), True
 
     def broadcast(
         self, receivers: "ActorReceivers", gpus_per_engine: int, weights: WeightTransferConfig, canary_image: str

@@ -6,6 +6,7 @@ from typing import Any
 
 import ray
 
+from actors.adapted_base import AdaptedBase
 from actors.processes import ProcessPlace, announce_process
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
@@ -48,9 +49,10 @@ class RolloutWorker:
         """See `protocols.Sampler.prepare`."""
         self._sampler.prepare(images)
 
-    def install(self, snapshot: WeightSnapshot, canary_max_abs: float) -> WeightReceipt:
+    def install(self, snapshot: WeightSnapshot | AdaptedBase, canary_max_abs: float) -> WeightReceipt:
         """Take over the learner's weights; see `VllmSampler.install`."""
-        return self._sampler.install(snapshot, canary_max_abs)
+        whole = snapshot.whole() if isinstance(snapshot, AdaptedBase) else snapshot
+        return self._sampler.install(whole, canary_max_abs)
 
     def join_transfer(self, init_info: Mapping[str, Any]) -> None:
         """See `VllmSampler.join_transfer`."""

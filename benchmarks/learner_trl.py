@@ -9,6 +9,7 @@ optimizer step, GRPOTrainer's own `training_step`, clipping and AdamW, and answe
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import torch
 from datasets import Dataset
@@ -21,7 +22,8 @@ def main() -> None:
     policy, batch_file, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
     batch = torch.load(batch_file)
-    trainer = build_trainer(policy, batch)
+    rows, tokens = batch["completion_ids"].shape
+    trainer = build_trainer(policy, rows=rows, completions=rows, tokens=tokens, reward=nothing)
     trainer._buffered_inputs = [batch]  # instead of what it would generate
     trainer.num_iterations = 2**31  # one batch is good for all steps
     trainer._step = 1
@@ -40,27 +42,43 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def build_trainer(policy: str, batch: dict[str, torch.Tensor]) -> GRPOTrainer:
-    """The settings of our side: float32, sdpa, no KL, no gradient checkpointing, mean over tokens, then responses."""
-    rows, length = batch["completion_ids"].shape
+def nothing(completions: list[object], **_: object) -> list[float]:
+    """A reward that is never asked for."""
+    return [0.0] * len(completions)
+
+
+def build_trainer(
+    policy: str,
+    *,
+    rows: int,
+    completions: int,
+    tokens: int,
+    reward: Callable[..., list[float]],
+    **sampling: object,
+) -> GRPOTrainer:
+    """The settings of our side: float32, sdpa, no KL, no gradient checkpointing, mean over tokens, then responses.
+
+    ``rows`` of ``tokens`` in a batch, ``completions`` of them per picture; ``sampling`` are settings of GRPOConfig.
+    """
     config = GRPOConfig(
         output_dir=tempfile.gettempdir(),
         use_cpu=True,
         bf16=False,
         report_to=[],
         per_device_train_batch_size=rows,
-        num_generations=rows,
-        max_completion_length=length,
+        num_generations=completions,
+        max_completion_length=tokens,
         loss_type="grpo",
         beta=0.0,
         learning_rate=1e-6,
         gradient_checkpointing=False,
         disable_dropout=False,
+        **sampling,
     )
     model = AutoModelForImageTextToText.from_pretrained(policy, dtype=torch.float32, attn_implementation="sdpa")
     return GRPOTrainer(
         model=model,
-        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        reward_funcs=reward,
         args=config,
         train_dataset=Dataset.from_list([{"prompt": "never asked"}]),
         processing_class=AutoProcessor.from_pretrained(policy),

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from learner import PIXELS_PER_TOKEN, RENDEZVOUS, TOKENS_PER_SIDE, other_process, trl_virtualenv
 from PIL import Image
+from rollout import noise_pictures
 from table import report
 
 from ray_iqa.answers.prompt import prompt_by_id
@@ -54,7 +55,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         policy = PolicyConfig(model=str(build_tiny_policy(folder / "policy", arguments.family)), dtype="float32")
-        images = noise_pictures(folder, arguments)
+        side = TOKENS_PER_SIDE * PIXELS_PER_TOKEN[arguments.family]
+        images = noise_pictures(folder, arguments.images, start=0, side=side)
         step = our_step(policy, images, arguments)
         script = Path(__file__).with_name("whole_step_trl.py")
         with other_process([python, script, policy.model, folder / "task.json"]) as trl_step:
@@ -78,26 +80,6 @@ def in_turns(
         ours.append(step())
         trl.append(trl_step()[0])
     return {part: statistics.median(one[part] for one in ours[1:]) for part in ours[0]}, statistics.median(trl[1:])
-
-
-def noise_pictures(folder: Path, arguments: argparse.Namespace) -> list[LabelledImage]:
-    """Pictures of 400 image tokens each."""
-    side = TOKENS_PER_SIDE * PIXELS_PER_TOKEN[arguments.family]
-    images = []
-    for number in range(arguments.images):
-        pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(path := folder / f"{number}.png")
-        images.append(
-            LabelledImage(
-                image_id=str(number),
-                image_path=str(path),
-                dataset="noise",
-                mos=3.0,
-                mos_std=None,
-                higher_is_better=True,
-            )
-        )
-    return images
 
 
 def our_step(policy: PolicyConfig, images: list[LabelledImage], arguments: argparse.Namespace) -> Callable[[], Seconds]:

@@ -8,16 +8,13 @@ For every line on standard input it takes one whole step: GRPOTrainer's own `tra
 
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from learner_trl import build_trainer
 from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
-from trl import GRPOConfig, GRPOTrainer
 
 
 def main() -> None:
@@ -25,7 +22,17 @@ def main() -> None:
     policy, task_file = sys.argv[1:]
     task = json.loads(Path(task_file).read_text())
     torch.set_num_threads(task["threads"])
-    trainer = build_trainer(policy, task)
+    trainer = build_trainer(
+        policy,
+        rows=len(task["images"]) * task["completions"],
+        completions=task["completions"],
+        tokens=task["tokens"],
+        reward=sum_of_tokens,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        generation_kwargs={"suppress_tokens": task["never_drawn"]},
+    )
     trainer.current_gradient_accumulation_steps = 1
     optimizer = trainer.create_optimizer()
     trainer.model.train()
@@ -58,34 +65,9 @@ def check_sizes(batch: dict[str, torch.Tensor], task: dict[str, Any]) -> None:
         sys.exit(f"whole_step_trl: prompt and completion tokens must be {wanted}, got {found}")
 
 
-def build_trainer(policy: str, task: dict[str, Any]) -> GRPOTrainer:
-    """The settings of our side: float32, sdpa, no KL, no gradient checkpointing, mean over tokens, then responses."""
-    config = GRPOConfig(
-        output_dir=tempfile.gettempdir(),
-        use_cpu=True,
-        bf16=False,
-        report_to=[],
-        per_device_train_batch_size=len(task["images"]) * task["completions"],
-        num_generations=task["completions"],
-        max_completion_length=task["tokens"],
-        temperature=1.0,
-        top_k=0,
-        top_p=1.0,
-        generation_kwargs={"suppress_tokens": task["never_drawn"]},
-        loss_type="grpo",
-        beta=0.0,
-        learning_rate=1e-6,
-        gradient_checkpointing=False,
-        disable_dropout=False,
-    )
-    model = AutoModelForImageTextToText.from_pretrained(policy, dtype=torch.float32, attn_implementation="sdpa")
-    return GRPOTrainer(
-        model=model,
-        reward_funcs=lambda completion_ids, **_: [float(sum(token_ids) % 5) for token_ids in completion_ids],
-        args=config,
-        train_dataset=Dataset.from_list([{"prompt": "never asked"}]),
-        processing_class=AutoProcessor.from_pretrained(policy),
-    )
+def sum_of_tokens(completion_ids: list[list[int]], **_: object) -> list[float]:
+    """The reward of our side."""
+    return [float(sum(token_ids) % 5) for token_ids in completion_ids]
 
 
 if __name__ == "__main__":

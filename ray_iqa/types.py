@@ -205,6 +205,9 @@ class WeightSnapshot:
     manifest: tuple[TensorSpec, ...]
     values: tuple[NDArray[np.uint8], ...]  # the bytes of each parameter, in the manifest's order
     canary: Canary | None
+    lora_scaling: float = 0.0
+    """Where the manifest lists ``<name>.lora_A`` [R, I] and ``.lora_B`` [O, R], the weight is
+    ``<name> + lora_scaling * lora_B @ lora_A``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ of ranks nor on the size of micro-batches (dropout in adapters excepted: each ra
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from ray_iqa.backends.deepspeed_config import deepspeed_config, reference_config
 from ray_iqa.backends.deepspeed_engine import DeepSpeedEngine, frozen_engine, join_process_group, sharded_loading
-from ray_iqa.backends.policy_weights import gathered, host_bytes, manifest_of, named_weights
+from ray_iqa.backends.policy_weights import (
+    NamedWeight,
+    adapter_weights,
+    base_weights,
+    gathered,
+    host_bytes,
+    manifest_of,
+    named_weights,
+)
 from ray_iqa.backends.rank_checkpoint import load_rank, save_rank
 from ray_iqa.backends.step_gradients import StepGradients
 from ray_iqa.backends.trace import TracedCall
@@ -123,7 +131,7 @@ class DeepSpeedLearner:
         )
 
     def snapshot(self, chunk_bytes: int, canary_image: str) -> WeightSnapshot | None:
-        """Every parameter, adapters merged, in ``policy.dtype``; on rank 0, None elsewhere.
+        """Every parameter in ``policy.dtype``, adapters beside their base; on rank 0, None elsewhere.
 
         Frozen ones too: the engine fuses matrices (query, key and value) that adapters may train in part, and a
         whole model is what a manifest can prove.
@@ -132,18 +140,19 @@ class DeepSpeedLearner:
             chunk_bytes: with ZeRO-3, at most this much is whole at a time (or one larger parameter).
             canary_image: path of the image the canary is about.
         """
-        canary = self.canary(canary_image)
-        manifest, chunks = self.manifest(), self.weight_chunks(chunk_bytes)
-        if self._rank > 0:
-            for _ in chunks if self.engine.is_sharded else ():  # gathering needs every rank
-                pass
-            return None
-        lasting = not self.engine.is_sharded
-        values = tuple(host_bytes(value, lasting=lasting) for chunk in chunks for _, value in chunk)
-        return WeightSnapshot(policy_version=self._policy_version, manifest=manifest, values=values, canary=canary)
+        scorer = self.engine.scorer
+        return self._pack([*base_weights(scorer), *adapter_weights(scorer)], chunk_bytes, self.canary(canary_image))
+
+    def base(self, chunk_bytes: int) -> WeightSnapshot | None:
+        """The part of a `snapshot` that adapters leave as it is; no canary, for no version answers with it."""
+        return self._pack(base_weights(self.engine.scorer), chunk_bytes, None)
+
+    def adapters(self, chunk_bytes: int, canary_image: str) -> WeightSnapshot | None:
+        """A `snapshot` without its `base`."""
+        return self._pack(adapter_weights(self.engine.scorer), chunk_bytes, self.canary(canary_image))
 
     def manifest(self) -> tuple[TensorSpec, ...]:
-        """Every parameter by its transformers name."""
+        """Every parameter by its transformers name, adapters merged."""
         return manifest_of(named_weights(self.engine.scorer))
 
     def weight_chunks(self, chunk_bytes: int) -> Iterator[list[tuple[str, torch.Tensor]]]:
@@ -176,6 +185,22 @@ class DeepSpeedLearner:
             self.inputs.save(folder)
             write_policy_version(folder, self._policy_version)
         torch.distributed.barrier()
+
+    def _pack(self, weights: Sequence[NamedWeight], chunk_bytes: int, canary: Canary | None) -> WeightSnapshot | None:
+        sharded = self.engine.is_sharded
+        chunks = gathered(weights, chunk_bytes, is_sharded=sharded)
+        if self._rank > 0:
+            for _ in chunks if sharded else ():  # gathering needs every rank
+                pass
+            return None
+        lora = self._config.lora
+        return WeightSnapshot(
+            policy_version=self._policy_version,
+            manifest=manifest_of(weights),
+            values=tuple(host_bytes(value, lasting=not sharded) for chunk in chunks for _, value in chunk),
+            canary=canary,
+            lora_scaling=lora.alpha / lora.rank if lora else 0.0,
+        )
 
     def _watch_skips(self, *, taken: bool) -> None:
         self._skips_in_a_row = 0 if taken else self._skips_in_a_row + 1

@@ -1,8 +1,9 @@
-"""The policy's parameters by their transformers names, gathered in pieces, adapters merged."""
+"""The policy's parameters by their transformers names, gathered in pieces, adapters merged or beside their base."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import deepspeed
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 from peft.tuners.lora import LoraLayer
 from torch.nn import Parameter
 
+from ray_iqa.backends.weight_manifest import merged
 from ray_iqa.policy.logprobs import TokenScorer
 from ray_iqa.types import TensorSpec
+
+_FACTOR = re.compile(r"\.(lora_[AB])\.\w+\.weight$")  # as peft spells it, the adapter's name in the middle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedWeight:
-    """One parameter of the plain model, without adapters."""
+    """One parameter of the plain model, or one factor of an adapter."""
 
     name: str  # as `named_parameters` of the transformers model spells it
     shape: tuple[int, ...]
@@ -35,25 +39,33 @@ class NamedWeight:
 def named_weights(scorer: TokenScorer) -> list[NamedWeight]:
     """Every parameter once; tied ones under their first name, adapters merged into what they adapt."""
     adapted = {
-        f"{name}.base_layer.weight": layer
-        for name, layer in scorer.transformer.named_modules()
-        if isinstance(layer, LoraLayer)
+        f"{name}.weight": layer for name, layer in scorer.transformer.named_modules() if isinstance(layer, LoraLayer)
     }
     weights = []
-    for name, parameter in scorer.transformer.named_parameters():
-        if ".lora_" in name:
-            continue
-        layer = adapted.get(name)
-        weights.append(
-            NamedWeight(
-                name=name.replace(".base_layer.", "."),
-                shape=tuple(getattr(parameter, "ds_shape", parameter.shape)),
-                dtype=parameter.dtype,
-                sources=(parameter,) if layer is None else tuple(layer.parameters()),
-                value=partial(_plain, parameter) if layer is None else partial(_merged, layer),
-            )
-        )
+    for weight in base_weights(scorer):
+        layer = adapted.get(weight.name)
+        if layer is not None:
+            weight = replace(weight, sources=tuple(layer.parameters()), value=partial(_merged, layer))
+        weights.append(weight)
     return weights
+
+
+def base_weights(scorer: TokenScorer) -> list[NamedWeight]:
+    """Every parameter of the plain model as it is without its adapters."""
+    return [
+        _as_it_is(name.replace(".base_layer.", "."), parameter)
+        for name, parameter in scorer.transformer.named_parameters()
+        if ".lora_" not in name
+    ]
+
+
+def adapter_weights(scorer: TokenScorer) -> list[NamedWeight]:
+    """The factors of every adapter, as ``<name of the weight>.lora_A`` and ``.lora_B``."""
+    return [
+        _as_it_is(_FACTOR.sub(r".weight.\1", name), parameter)
+        for name, parameter in scorer.transformer.named_parameters()
+        if ".lora_" in name
+    ]
 
 
 def gathered(
@@ -88,14 +100,21 @@ def host_bytes(value: torch.Tensor, *, lasting: bool) -> NDArray[np.uint8]:
     return flat.cpu().numpy()
 
 
+def _as_it_is(name: str, parameter: Parameter) -> NamedWeight:
+    shape = tuple(getattr(parameter, "ds_shape", parameter.shape))
+    return NamedWeight(
+        name=name, shape=shape, dtype=parameter.dtype, sources=(parameter,), value=partial(_plain, parameter)
+    )
+
+
 def _plain(parameter: Parameter) -> torch.Tensor:
     return parameter.detach()
 
 
 def _merged(layer: LoraLayer) -> torch.Tensor:
-    weight = layer.get_base_layer().weight
-    delta = sum(layer.get_delta_weight(adapter).float() for adapter in layer.active_adapters)
-    return (weight.float() + delta).to(weight.dtype)
+    [adapter] = layer.active_adapters
+    down, up = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
+    return merged(layer.get_base_layer().weight, down, up, layer.scaling[adapter])
 
 
 def _chunks(weights: Sequence[NamedWeight], chunk_bytes: int) -> Iterator[list[NamedWeight]]:

@@ -84,7 +84,7 @@ def reset_caches(llm: Any) -> None:  # noqa: ANN401 - vllm is untyped
 
 
 def _reload(worker: Any, snapshot: WeightSnapshot) -> None:  # noqa: ANN401 - vllm is untyped
-    worker.reload_weights(weights_iterator=snapshot_tensors(snapshot))
+    worker.reload_weights(weights_iterator=snapshot_tensors(snapshot, worker.device))
 
 
 def _reload_from_file(worker: Any, hollow: WeightSnapshot, sizes: list[int], path: str) -> None:  # noqa: ANN401 - vllm

@@ -12,6 +12,7 @@ from ray_iqa.errors import WeightTransferError
 from ray_iqa.types import TensorSpec, WeightSnapshot
 
 Shapes = Mapping[str, tuple[int, ...]]
+_DOWN, _UP = "lora_A", "lora_B"  # endings of an adapter's factors
 
 
 def expected_parameters(policy: PolicyConfig) -> dict[str, tuple[int, ...]]:
@@ -38,13 +39,15 @@ def check_manifest(manifest: Sequence[TensorSpec], expected: Shapes) -> None:
         raise WeightTransferError(
             f"a snapshot must list each parameter once, got {len(manifest)} entries for {len(shapes)} names"
         )
-    check_coverage(shapes, expected)
+    check_coverage({name for name in shapes if not _is_factor(name)}, expected)
     for spec in manifest:
-        if tuple(spec.shape) != tuple(expected[spec.name]):
+        torch_dtype(spec)
+        if _is_factor(spec.name):
+            _check_adapter(spec.name.rpartition(".")[0], shapes, expected)
+        elif tuple(spec.shape) != tuple(expected[spec.name]):
             raise WeightTransferError(
                 f"{spec.name} must have shape {tuple(expected[spec.name])}, the snapshot has {tuple(spec.shape)}"
             )
-        torch_dtype(spec)
 
 
 def check_coverage(names: Iterator[str] | Mapping[str, object] | set[str], expected: Shapes) -> None:
@@ -74,14 +77,40 @@ def torch_dtype(spec: TensorSpec) -> torch.dtype:
     return dtype
 
 
-def snapshot_tensors(snapshot: WeightSnapshot) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every parameter as a view of the snapshot's memory; nothing is copied.
+def merged(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor, scaling: float) -> torch.Tensor:
+    """``weight + scaling * up @ down`` [O, I], computed in float32, in the dtype of ``weight``.
+
+    Args:
+        weight: [O, I].
+        down: lora_A [R, I].
+        up: lora_B [O, R].
+        scaling: alpha / R.
+    """
+    return torch.addmm(weight.float(), up.float(), down.float(), alpha=scaling).to(weight.dtype)
+
+
+def snapshot_tensors(
+    snapshot: WeightSnapshot, device: torch.device | str | None = None
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every parameter as a view of the snapshot's memory; one with an adapter is merged, on ``device``.
 
     The views must not be written to: it may be memory that other processes read too.
 
     Raises:
         WeightTransferError: a parameter has fewer or more bytes than its shape and dtype say, or none at all.
     """
+    factors = {name: view for name, view in _views(snapshot) if _is_factor(name)}
+    for name, view in _views(snapshot):
+        if _is_factor(name):
+            continue
+        if f"{name}.{_DOWN}" not in factors:
+            yield name, view
+            continue
+        down, up = factors[f"{name}.{_DOWN}"], factors[f"{name}.{_UP}"]
+        yield name, merged(view.to(device), down.to(device), up.to(device), snapshot.lora_scaling)
+
+
+def _views(snapshot: WeightSnapshot) -> Iterator[tuple[str, torch.Tensor]]:
     if len(snapshot.values) != len(snapshot.manifest):
         raise WeightTransferError(
             f"a snapshot must hold the {len(snapshot.manifest)} values of its manifest, it holds {len(snapshot.values)}"
@@ -95,3 +124,17 @@ def snapshot_tensors(snapshot: WeightSnapshot) -> Iterator[tuple[str, torch.Tens
             warnings.filterwarnings("ignore", message="The given buffer is not writable")
             flat = torch.frombuffer(value, dtype=dtype)
         yield spec.name, flat.view(spec.shape)
+
+
+def _is_factor(name: str) -> bool:
+    return name.endswith((_DOWN, _UP))
+
+
+def _check_adapter(name: str, shapes: Shapes, expected: Shapes) -> None:
+    down, up = (tuple(shapes.get(f"{name}.{factor}", ())) for factor in (_DOWN, _UP))
+    weight = tuple(expected.get(name, ()))
+    if not (len(weight) == len(down) == len(up) == 2 and weight == (up[0], down[1]) and up[1] == down[0]):
+        raise WeightTransferError(
+            f"an adapter of {name} must change a matrix [O, I] by {_UP} [O, R] and {_DOWN} [R, I], "
+            f"got {weight or 'no such weight'}, {up or 'none'} and {down or 'none'}"
+        )

@@ -71,7 +71,8 @@ class WeightTransferConfig(Section):
     """How the learner's weights reach the rollout workers."""
 
     type: Literal["object_store", "nccl", "ipc"] = "object_store"
-    """object_store works everywhere; nccl broadcasts between GPUs; ipc shares GPU memory with a colocated engine."""
+    """object_store works everywhere and sends a LoRA policy's base once, then its adapters alone; nccl broadcasts
+    between GPUs and ipc shares GPU memory with a colocated engine, adapters merged."""
     chunk_mib: PositiveInt = 512
     """Largest piece gathered from ZeRO-3 shards, and sent, at a time."""
     canary_max_abs: PositiveFloat = 0.5

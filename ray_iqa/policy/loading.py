@@ -5,6 +5,7 @@ from typing import Any
 
 import peft
 import torch
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
@@ -96,4 +97,9 @@ def _with_adapters(model: PreTrainedModel, lora: LoraConfig, trained_part: str) 
         exclude_modules=excluded[trained_part],
     )
     # Engines keep their own float32 master copy; adapters of another type than the base would be cast back.
-    return peft.get_peft_model(model, config, autocast_adapter_dtype=False)
+    adapted = peft.get_peft_model(model, config, autocast_adapter_dtype=False)
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer) and not isinstance(module.get_base_layer(), torch.nn.Linear):
+            kind = type(module.get_base_layer()).__name__
+            raise ConfigError(f"learner.lora.target_modules must name linear layers, got {name}, which is {kind}")
+    return adapted

@@ -19,8 +19,9 @@ def results_table(measurements: Sequence[Measurement], remarks: Sequence[str], *
         rows=tuple(tuple(cell(item) for _, cell in columns) for item in measurements),
         notes=(
             f"Decoding: {'; '.join(decodings)}.",
-            "Correlations are oriented: +1 is perfect, also where lower labels are better. RMSE, MAE and outliers are "
-            f"after the logistic mapping, in the unit of the labels. The bootstrap draws {', '.join(drawn)}.",
+            "Correlations are oriented: +1 is perfect, also where lower labels are better. "
+            f"{'RMSE, MAE and outliers are' if whole else 'RMSE is'} after the logistic mapping, in the unit of the "
+            f"labels. The bootstrap draws {', '.join(drawn)}.",
             *_notes((item.dataset, item.model, item.note) for item in measurements),
             *remarks,
         ),

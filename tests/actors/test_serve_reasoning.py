@@ -4,9 +4,11 @@ import base64
 import io
 import json
 import re
+import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -17,21 +19,38 @@ from PIL import Image
 from quickstart_runs import REPOSITORY, Start
 from ray import serve
 from ray.serve.config import ProxyLocation
+from ray.serve.context import _get_global_client
 from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ServeDeploySchema
+from safetensors.torch import load_file, save_file
 from test_serve_app import save_artifact
-
-from ray_iqa.config.serve import ServeConfig
-from serve_app import build_app
 
 
 @pytest.fixture(scope="module")
-def client(local_ray: None, start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:  # noqa: ARG001 - Ray must run
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     save_artifact(folder, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(local_ray: None, start: Start, folder: Path) -> Iterator[httpx.Client]:  # noqa: ARG001 - Ray must run
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve.start(proxy_location=ProxyLocation.HeadOnly, http_options={"host": "127.0.0.1", "port": port})
+    _deploy(folder, start.policy, {})
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+        yield client
+    serve.shutdown()
+
+
+def _deploy(artifact: Path, policy: Path, changes: dict[str, str]) -> None:
+    """What `serve deploy` does; a second call with other ``changes`` changes what runs."""
     arguments = {
-        "light": {"artifact": str(folder)},
+        "light": {"artifact": str(artifact)},
         "reasoning": {
-            "policy": {"model": str(start.policy), "dtype": "float32", "max_pixels": 6_000_000},
+            "policy": {"model": str(policy), "dtype": "float32", "max_pixels": 6_000_000},
             "engine": {
                 "num_completions": 4,
                 "max_tokens": 24,
@@ -43,14 +62,13 @@ def client(local_ray: None, start: Start, tmp_path_factory: pytest.TempPathFacto
         },
         "access": {"no_auth": True, "requests_per_second": 1000, "burst": 1000},
     }
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    serve.start(proxy_location=ProxyLocation.HeadOnly, http_options={"host": "127.0.0.1", "port": port})
-    serve.run(build_app(ServeConfig.model_validate(arguments)), name="iqa")
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
-        yield client
-    serve.shutdown()
+    application = {
+        "name": "iqa",
+        "import_path": "serve_app:build_app",
+        "args": arguments,
+        "deployments": [{"name": "ReasoningScorer", "user_config": changes}],
+    }
+    _get_global_client().deploy_apps(ServeDeploySchema(applications=[application]), _blocking=True)
 
 
 def _files(number: int) -> list[tuple[str, tuple[str, bytes, str]]]:
@@ -108,6 +126,36 @@ def test_a_picture_that_the_model_refuses_fails_alone(client: httpx.Client) -> N
     assert alone == _items(client, files[:1], model="reasoning")[0]
     assert (large["status"], large["value"]) == ("failed", None)
     assert "the policy cannot look at it" in large["reason"]
+
+
+def test_user_config_swaps_the_weights_without_a_restart(
+    client: httpx.Client, folder: Path, start: Start, tmp_path: Path
+) -> None:
+    before, replicas = _items(client, _files(4), model="reasoning"), _replicas()
+    shutil.copytree(start.policy, tmp_path / "other")
+    [weights] = (tmp_path / "other").glob("*.safetensors")
+    tensors = {name: tensor * 1.05 for name, tensor in load_file(weights).items()}
+    save_file(tensors, weights, {"format": "pt"})
+
+    _deploy(folder, start.policy, {"model": str(tmp_path / "other")})
+    _await_revision(client, lambda revision: revision != before[0]["revision"])
+    assert _items(client, _files(4), model="reasoning") != before
+    _deploy(folder, start.policy, {"model": str(start.policy)})
+    _await_revision(client, lambda revision: revision == before[0]["revision"])
+    assert _items(client, _files(4), model="reasoning") == before
+    assert _replicas() == replicas
+
+
+def _await_revision(client: httpx.Client, is_wanted: Callable[[str], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_wanted(client.get("/v1/models").json()["data"][1]["revision"]):
+        assert time.monotonic() < deadline, "the weights are not swapped"
+        time.sleep(0.2)
+
+
+def _replicas() -> list[str]:
+    actors = ray.util.list_named_actors(all_namespaces=True)
+    return sorted(actor["name"] for actor in actors if "ReasoningScorer" in actor["name"])
 
 
 def test_a_description_streams_and_its_score_is_the_score(client: httpx.Client) -> None:

@@ -22,7 +22,7 @@ from ray_iqa.backends.vllm_sampler import VllmSampler
 from ray_iqa.backends.weight_manifest import snapshot_tensors
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.policy.inputs import PolicyInputs
-from ray_iqa.types import RolloutGroup, WeightSnapshot
+from ray_iqa.types import RolloutGroup, TensorSpec, WeightSnapshot
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +164,56 @@ def test_bfloat16_snapshots_are_read_in_place(bench: SimpleNamespace, model: tor
             parameter.copy_(parameter.to(torch.bfloat16))
     canary = make_canary(rounded, bench.inputs, bench.images[0].image_path)
     assert bench.sampler.install(replace(snapshot, canary=canary), 1e-3).canary_max_abs < 1e-3
+
+
+ADAPTED = ["model.language_model.layers.0.self_attn.q_proj.weight", "model.visual.blocks.0.mlp.up_proj.weight"]
+SCALING = 2.0
+
+
+def with_adapters(base: WeightSnapshot, model: torch.nn.Module) -> WeightSnapshot:
+    """Adapters of rank 3 for two weights; ``model`` becomes the policy that base and adapters make."""
+    generator = torch.Generator().manual_seed(4)
+    manifest, values = [], []
+    for name in ADAPTED:
+        weight = model.get_parameter(name)
+        down = torch.randn((3, weight.shape[1]), generator=generator)
+        up = 0.05 * torch.randn((weight.shape[0], 3), generator=generator)
+        with torch.no_grad():
+            weight += SCALING * (up @ down)
+        for factor, value in ("lora_A", down), ("lora_B", up):
+            manifest.append(TensorSpec(name=f"{name}.{factor}", shape=tuple(value.shape), dtype="float32"))
+            values.append(value.numpy().view(np.uint8).reshape(-1))
+    return replace(
+        base,
+        manifest=(*base.manifest, *manifest),
+        values=(*base.values, *values),
+        lora_scaling=SCALING,
+    )
+
+
+def test_adapters_are_merged_with_their_base(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    adapted = with_adapters(pack_snapshot(model, 1), model)
+    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    assert bench.sampler.install(replace(adapted, canary=canary), 1e-3).canary_max_abs < 1e-3
+    after = drawn(bench.sampler.sample(bench.images, SPEC))
+    bench.sampler.install(pack_snapshot(model, 2, canary), 1e-3)
+    assert drawn(bench.sampler.sample(bench.images, SPEC)) == after
+    lost = replace(adapted, manifest=adapted.manifest[:-2], values=adapted.values[:-2], canary=canary)
+    with pytest.raises(WeightTransferError, match="canary"):
+        bench.sampler.install(lost, 1e-3)
+
+
+def test_adapters_that_do_not_fit_are_refused(bench: SimpleNamespace, model: torch.nn.Module) -> None:
+    adapted = with_adapters(pack_snapshot(model, 1), model)
+    *others, up = adapted.manifest
+    for damaged, message in {
+        tuple(others): "none and ",
+        (*others, replace(up, name="model.stranger.weight.lora_B")): r"model\.stranger|none and ",
+        (*others, replace(up, shape=(up.shape[0], 2))): "must change a matrix",
+    }.items():
+        with pytest.raises(WeightTransferError, match=message):
+            bench.sampler.install(replace(adapted, manifest=damaged), 0.01)
+    assert bench.sampler.policy_version == 0
 
 
 def test_tied_embeddings_travel_once(tmp_path_factory: pytest.TempPathFactory, bench: SimpleNamespace) -> None:

@@ -1,0 +1,66 @@
+"""A LoRA policy from a real DeepSpeed rank to a real vLLM worker: the base travels once, then adapters alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from PIL import Image
+
+from actors.learner import LearnerActor, LearnerGroup
+from actors.rollout_worker import RolloutActor
+from ray_iqa.checkpoints import CheckpointStore
+from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig, WeightTransferConfig
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.policy.inputs import PolicyInputs
+from ray_iqa.quickstart.tiny_policy import build_tiny_policy
+from ray_iqa.types import TrainingBatch, TrainingGroup
+
+ROLLOUT = VllmRolloutConfig(max_model_len=512, kv_cache_gib=0.25, max_num_seqs=16, num_threads=1, enforce_eager=True)
+LEARNER = DeepSpeedLearnerConfig(
+    lora=LoraConfig(rank=4, alpha=8), zero_stage=2, kl_coef=0.0, learning_rate=1e-2, num_threads=1
+)
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Path) -> None:
+    policy = PolicyConfig(model=str(build_tiny_policy(tmp_path / "policy")), dtype="float32")
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (56, 84, 3), dtype=np.uint8)).save(picture)
+    batch = _batch(PolicyInputs(policy), picture)
+    weights = WeightTransferConfig(canary_max_abs=1e-3)
+
+    store = CheckpointStore(str(tmp_path), 1)
+    learner = LearnerGroup([LearnerActor.remote()], policy, LEARNER, store, num_steps=4, seed=0)
+    worker = RolloutActor.remote(policy, ROLLOUT)
+    ray.get(worker.start.remote())
+    learner.wait_ready()
+    published = []
+    for version in 1, 2:
+        learner.update(batch)
+        snapshot = learner.snapshot(weights, str(picture))
+        receipt = ray.get(worker.install.remote(snapshot, weights.canary_max_abs))
+        assert receipt.policy_version == version
+        published.append(ray.get(snapshot))
+    learner.close()
+    ray.kill(worker)
+
+    first, second = published
+    assert first.base == second.base
+    names = [spec.name.rpartition(".")[2] for spec in second.adapters.manifest]
+    assert set(names) == {"lora_A", "lora_B"}
+    ups = [value for name, value in zip(names, second.adapters.values, strict=True) if name == "lora_B"]
+    assert all(value.view(np.float32).any() for value in ups)
+
+
+def _batch(inputs: PolicyInputs, picture: Path) -> TrainingBatch:
+    answer = inputs.encode_answer("a sharp picture, 3.5")
+    group = TrainingGroup(
+        image_path=str(picture),
+        prompt_token_ids=inputs.encode(Image.open(picture)).token_ids.numpy().astype(np.int32),
+        completions=(answer,),
+        logprobs=None,
+        advantages=np.ones(1, np.float32),
+    )
+    return TrainingBatch(groups=(group,), policy_version=0)
