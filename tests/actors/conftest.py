@@ -1,9 +1,13 @@
 import logging
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import ray
+from filelock import FileLock
 from quickstart_runs import Start, command, run
 
 from ray_iqa.quickstart.cold_start import cold_start
@@ -22,16 +26,34 @@ def local_ray() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     """A policy that mostly answers in the format (it need not see) and a few hundred pictures."""
-    home = tmp_path_factory.mktemp("start")
-    manifests = synthesise(home / "data", num_train=300, num_val=60, num_test=60)
-    blank = build_tiny_policy(home / "blank")
-    return Start(policy=cold_start(blank, home / "data", home / "policy", num_steps=80), manifests=manifests)
+    home = made_once(tmp_path_factory, "start", _make_start)
+    return Start(policy=home / "policy", manifests=sorted((home / "data").glob("*/manifest.csv")))
 
 
 @pytest.fixture(scope="session")
 def undisturbed(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run directory of 8 steps in which nothing happens."""
-    run_dir = tmp_path_factory.mktemp("undisturbed")
+    return made_once(tmp_path_factory, "undisturbed", partial(_train, start))
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of several pytest processes makes while the others wait for it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    made = folder.with_suffix(".made")
+    with FileLock(folder.with_suffix(".lock")):
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            made.touch()
+    return folder
+
+
+def _make_start(folder: Path) -> None:
+    synthesise(folder / "data", num_train=300, num_val=60, num_test=60)
+    cold_start(build_tiny_policy(folder / "blank"), folder / "data", folder / "policy", num_steps=80)
+
+
+def _train(start: Start, run_dir: Path) -> None:
     done = run(command(start, run_dir))
     assert done.returncode == 0, done.stderr[-3000:]
-    return run_dir
