@@ -151,7 +151,7 @@ def _submit(environment: dict[str, str], clone: Path, job: list[str]) -> subproc
 
 def _stop(home: Path) -> None:
     """End this cluster only; `ray stop` would end every cluster on the machine."""
-    subprocess.run(["pkill", "-f", f"{home}/ray"], check=False)
+    subprocess.run(["pkill", "-KILL", "-f", f"{home}/ray"], check=False)
 
 
 def _free_port() -> int:
