@@ -27,6 +27,8 @@ demo: .venv/ready
 demo-control: .venv/ready
 	$(BIN)/ray-iqa demo --run-dir $(DEMO)-control --seed $(SEED) --permute-labels
 
+# Two tests at a time on two cores: more threads would wait for each other.
+test: export OMP_NUM_THREADS ?= 1
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long and not gpu"
 

@@ -22,11 +22,11 @@ from ray_iqa.scorers.light import LightScorer
 from ray_iqa.types import EvaluationReport, LabelledImage
 
 ANNOTATE, FIT = "configs/rali/annotate_small.yaml", "configs/rali/fit_small.yaml"
-_WARM_UP_PICTURES, _WARM_UP_STEPS, _WARM_UP_BATCH = 6000, 400, 64
-_NUM_TIMED = 320  # pictures
+_WARM_UP_PICTURES, _WARM_UP_BATCH = 6000, 64
+_NUM_TIMED = 160  # pictures
 
 
-def warm_clip(data: Path, folder: Path, seed: int) -> None:
+def warm_clip(data: Path, folder: Path, seed: int, num_steps: int = 400) -> None:
     """Write a small CLIP that has read attribute words next to training pictures of ``data``."""
     from ray_iqa.quickstart.attributes import describe
     from ray_iqa.quickstart.ladder_pictures import load_training_pictures
@@ -39,7 +39,7 @@ def warm_clip(data: Path, folder: Path, seed: int) -> None:
         clip,
         [pictures.pixels[place].permute(1, 2, 0).numpy() for place in chosen],
         [describe(pictures.kinds[place], int(pictures.levels[place])) for place in chosen],
-        num_steps=_WARM_UP_STEPS,
+        num_steps=num_steps,
         batch_size=_WARM_UP_BATCH,
         seed=seed,
     )

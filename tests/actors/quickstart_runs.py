@@ -10,6 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+import ray
+
+from actors.cli import main
+
 REPOSITORY = Path(__file__).parents[2]
 CIRCUMSTANCES = (  # what depends on the clock and on accidents
     "time/",
@@ -51,6 +56,15 @@ def command(start: Start, run_dir: Path, *overrides: str) -> list[str]:
 
 def run(arguments: Sequence[str], cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, timeout=400, check=False)
+
+
+def refusal(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a command says and ends with; nothing has been started."""
+    assert main(list(arguments[3:])) == 1
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1, said
+    assert not ray.is_initialized()
+    return said
 
 
 def stop_after(arguments: Sequence[str], run_dir: Path, step: int, number: signal.Signals) -> int:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from quickstart_runs import REPOSITORY, Start, run
+from quickstart_runs import REPOSITORY, Start, refusal, run
 
 from ray_iqa.policy.exported_version import write_policy_version
 from ray_iqa.rali.records import RECORD_SCHEMA
@@ -136,11 +136,9 @@ def test_three_kills_leave_every_row_once(inputs: list[str], tmp_path: Path) -> 
         ("policy.prompt=non-thinking", "must ask for reasoning"),
         ("images.sources=[nowhere.csv]", "no 'nowhere.csv'"),
         ("texts_per_image=9", "rollout.num_completions must be at least texts_per_image, got 4 < 9"),
-        ("cluster.device=cuda", "the run needs 1 GPU, the cluster has 0"),
     ],
 )
-def test_what_cannot_work_is_one_sentence(inputs: list[str], tmp_path: Path, override: str, sentence: str) -> None:
-    done = run(command(inputs, tmp_path, override))
-    assert done.returncode == 1
-    assert sentence in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+def test_what_cannot_work_is_one_sentence(
+    inputs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, sentence: str
+) -> None:
+    assert sentence in refusal(command(inputs, tmp_path, override), capsys)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from quickstart_runs import Start, rows, run, stop_after
+from quickstart_runs import Start, refusal, rows, run, stop_after
 from safetensors.torch import load_file
 from taught_records import taught_records
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -71,6 +71,7 @@ def test_the_exported_policy_loads_and_tells_its_version(undisturbed: Path) -> N
     AutoModelForImageTextToText.from_pretrained(undisturbed / "policy")
 
 
+@pytest.mark.long
 def test_a_stopped_fit_resumes_exactly(start: Start, texts: Path, undisturbed: Path, tmp_path: Path) -> None:
     assert stop_after(command(start, texts, tmp_path), tmp_path, 5, signal.SIGTERM) == 143
     done = run(command(start, texts, tmp_path))
@@ -88,9 +89,6 @@ def test_a_stopped_fit_resumes_exactly(start: Start, texts: Path, undisturbed: P
     ],
 )
 def test_what_cannot_work_is_one_sentence(
-    start: Start, texts: Path, tmp_path: Path, override: str, sentence: str
+    start: Start, texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, sentence: str
 ) -> None:
-    done = run(command(start, texts, tmp_path, override))
-    assert done.returncode == 1
-    assert sentence in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert sentence in refusal(command(start, texts, tmp_path, override), capsys)

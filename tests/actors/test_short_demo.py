@@ -10,6 +10,7 @@ import pytest
 from quickstart_runs import REPOSITORY
 
 from actors.demo import run
+from actors.demo_rali import warm_clip
 from ray_iqa.errors import ConfigError
 from ray_iqa.quickstart.cold_start import cold_start
 from ray_iqa.quickstart.synthesise import synthesise
@@ -25,7 +26,8 @@ def test_a_few_dozen_steps_teach_a_policy_to_rank_and_a_light_scorer_keeps_it(tm
     build_tiny_policy(home / "blank")
     warm_up(home / "blank", home / "data", home / "seeing", num_steps=450)
     cold_start(home / "seeing", home / "data", home / "start", num_steps=130)
-    arguments = ["demo", "--run-dir", str(home), "schedule.num_steps=40", "evaluation.max_images=30"]
+    warm_clip(home / "data", home / "clip", seed=0, num_steps=150)
+    arguments = ["demo", "--run-dir", str(home), "schedule.num_steps=36", "evaluation.max_images=30"]
     done = subprocess.run(
         [sys.executable, "-m", "actors", *arguments],
         cwd=REPOSITORY,

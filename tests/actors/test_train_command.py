@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import ray
-from quickstart_runs import Start, command, last_step, rows, run, stop_after
+from quickstart_runs import Start, command, last_step, refusal, rows, run, stop_after
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForImageTextToText, AutoProcessor
-
-from actors.cli import main
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -42,19 +39,16 @@ def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturb
     AutoModelForImageTextToText.from_pretrained(undisturbed / "policy")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
-def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
-    start: Start, undisturbed: Path, tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    """SIGTERM: in place. SIGKILL: on another node, that is with an empty disk and checkpoints at a URI."""
+def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(start: Start, undisturbed: Path, tmp_path: Path) -> None:
+    """SIGTERM, then SIGKILL and another node: an empty disk and the checkpoints at their URI."""
     run_dir, remote = tmp_path / "run", tmp_path / "remote"
-    settings = [f"schedule.checkpoint_uri=file://{remote}"] if number == signal.SIGKILL else []
-    assert stop_after(command(start, run_dir, *settings), run_dir, 5, number) == code
-    if number == signal.SIGTERM:  # the step in hand is finished and kept
-        assert (run_dir / "checkpoints" / f"step-{last_step(run_dir):06d}").is_dir()
-    else:
-        shutil.rmtree(run_dir)
-    done = run(command(start, run_dir, *settings))
+    job = command(start, run_dir, f"schedule.checkpoint_uri=file://{remote}")
+    assert stop_after(job, run_dir, 2, signal.SIGTERM) == 143
+    stopped_at = last_step(run_dir)  # the step in hand is finished and kept
+    assert (remote / "checkpoints" / f"step-{stopped_at:06d}" / "state.json").is_file()
+    assert stop_after(job, run_dir, 5, signal.SIGKILL) == -9
+    shutil.rmtree(run_dir)
+    done = run(job)
     assert done.returncode == 0, done.stderr[-3000:]
     assert rows(run_dir) == rows(undisturbed)
     pd.testing.assert_frame_equal(
@@ -62,10 +56,9 @@ def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
     )
     points = EventAccumulator(str(run_dir / "tensorboard")).Reload().Scalars("reward/fidelity")
     assert [point.step for point in points] == list(range(1, 9))
-    if number == signal.SIGKILL:
-        assert not (run_dir / "checkpoints").exists()
-        assert (remote / "checkpoints" / "step-000008" / "state.json").is_file()
-        AutoModelForImageTextToText.from_pretrained(remote / "policy")
+    assert not (run_dir / "checkpoints").exists()
+    assert (remote / "checkpoints" / "step-000008" / "state.json").is_file()
+    AutoModelForImageTextToText.from_pretrained(remote / "policy")
 
 
 @pytest.mark.long
@@ -99,17 +92,8 @@ def test_workers_and_prefetch_change_nothing_they_should_not(start: Start, undis
 def test_what_cannot_work_is_one_sentence_before_anything_starts(
     start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, sentence: str
 ) -> None:
-    assert sentence in refusal(start, tmp_path, capsys, override)
-
-
-def refusal(start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str) -> str:
-    """The one line that the command says and ends with; there is not even a run directory."""
-    assert main(command(start, tmp_path / "run", override)[3:]) == 1
-    said = capsys.readouterr().err
-    assert len(said.strip().splitlines()) == 1, said
-    assert not ray.is_initialized()
+    assert sentence in refusal(command(start, tmp_path / "run", override), capsys)
     assert not (tmp_path / "run").exists()
-    return said
 
 
 def test_a_cluster_without_the_asked_gpus_is_one_sentence(start: Start, tmp_path: Path) -> None:
@@ -126,13 +110,13 @@ def test_a_missing_picture_and_a_bad_row_are_named(
     lines = start.manifests[0].read_text().splitlines()
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("\n".join([lines[0], *lines[1:20]]))  # relative paths now lead nowhere
-    said = refusal(start, tmp_path, capsys, f"data.train=[{manifest}]")
+    said = refusal(command(start, tmp_path, f"data.train=[{manifest}]"), capsys)
     assert f"19 of 19 image files are missing, the first is {tmp_path}" in said
     header = lines[0].split(",")
     broken = lines[3].split(",")
     broken[header.index("mos")] = "n/a"
     manifest.write_text("\n".join([*lines[:3], ",".join(broken), *lines[4:20]]))
-    said = refusal(start, tmp_path, capsys, f"data.train=[{manifest}]")
+    said = refusal(command(start, tmp_path, f"data.train=[{manifest}]"), capsys)
     assert f"{manifest.name} line 4: mos must be a number, got 'n/a'" in said
 
 
