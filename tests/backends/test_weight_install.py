@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -216,13 +217,18 @@ def test_adapters_that_do_not_fit_are_refused(bench: SimpleNamespace, model: tor
     assert bench.sampler.policy_version == 0
 
 
-def test_tied_embeddings_travel_once(tmp_path_factory: pytest.TempPathFactory, bench: SimpleNamespace) -> None:
-    from ray_iqa.backends.weight_manifest import expected_parameters
-
-    tied = load_model(bench.policy)
+def test_tied_embeddings_travel_once_and_reach_the_output(tmp_path: Path) -> None:
+    policy = tiny_policy(tmp_path / "tied", "qwen2_5_vl")
+    tied = load_model(policy)
     tied.config.tie_word_embeddings = tied.config.text_config.tie_word_embeddings = True
     tied.tie_weights()
-    folder = tmp_path_factory.mktemp("tied")
-    tied.save_pretrained(folder, save_original_format=False)
-    names = set(expected_parameters(bench.policy.model_copy(update={"model": str(folder)})))
-    assert names == set(bench.sampler.expected_parameters()) - {"lm_head.weight"}
+    tied.save_pretrained(policy.model, save_original_format=False)
+    tied = load_model(policy)
+    [image, *_] = noise_pictures(tmp_path)
+    sampler = VllmSampler(policy, ROLLOUT)
+    assert "lm_head.weight" not in sampler.expected_parameters()
+    for version in 1, 2:
+        perturb(tied, seed=version)
+        canary = make_canary(tied, PolicyInputs(policy), image.image_path)
+        assert sampler.install(pack_snapshot(tied, version, canary), 1e-3).canary_max_abs < 1e-3
+    sampler.close()
