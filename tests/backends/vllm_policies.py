@@ -22,7 +22,7 @@ SIZES = [(40, 60), (64, 64), (113, 57), (57, 113), (224, 224), (300, 200), (97, 
 
 
 def tiny_policy(folder: Path, family: Family) -> PolicyConfig:
-    return PolicyConfig(model=str(build_tiny_policy(folder, family)), dtype="float32", max_pixels=256 * 256)
+    return PolicyConfig(model=str(build_tiny_policy(folder, family)), dtype="float32", max_pixels=320 * 320)
 
 
 def noise_pictures(folder: Path) -> list[LabelledImage]:
