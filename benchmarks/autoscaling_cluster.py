@@ -55,6 +55,8 @@ def autoscaling_cluster(
             "RAY_raylet_start_wait_time_s": "120",
             "AUTOSCALER_UPDATE_INTERVAL_S": "1",
             "RAY_enable_autoscaler_v2": str(generation - 1),
+            "RAY_NODE_TYPE_NAME": "ray.head.default",  # what `ray up` tells a head; the second generation asks for both
+            "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
         }
         os.environ["RAY_AUTH_MODE"] = "disabled"  # of this process, which connects
         ray_command = str(Path(sys.executable).with_name("ray"))
