@@ -8,6 +8,8 @@ DEMO ?= runs/demo
 SEED ?= 0
 # Several processes take turns on few cores: OpenMP threads that wait must not spin.
 export OMP_WAIT_POLICY ?= PASSIVE
+# Our modules are compiled once, not in each of a run's many processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo demo-control test test-long check bench bench-gpu clean
 
@@ -15,8 +17,9 @@ setup: .venv/ready
 
 .venv/ready: requirements/cpu.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
-	$(BIN)/pip install --quiet --no-deps --requirement requirements/cpu.txt
+	$(BIN)/pip install --quiet --no-compile $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
+	$(BIN)/pip install --quiet --no-compile --no-deps --requirement requirements/cpu.txt
+	-@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 # on all cores; pip does it on one
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c "import torch; print('Set-up found the', 'CUDA' if torch.version.cuda else 'CPU', 'build of torch', torch.__version__)"
 	@touch $@
