@@ -30,6 +30,8 @@ def connect(cluster: ClusterConfig) -> None:
     """
     if cluster.address is None and "RAY_ADDRESS" not in os.environ:
         os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy small machine starts slowly
+        # Our actors have environments of their own, so idle workers started ahead would only cost their imports.
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
         logging.getLogger("ray._private.authentication").setLevel(
             logging.ERROR
         )  # says at each start that tokens are on
