@@ -68,7 +68,11 @@ def _deploy(artifact: Path, policy: Path, changes: dict[str, str]) -> None:
         "args": arguments,
         "deployments": [{"name": "ReasoningScorer", "user_config": changes}],
     }
-    _get_global_client().deploy_apps(ServeDeploySchema(applications=[application]), _blocking=True)
+    _get_global_client().deploy_apps(ServeDeploySchema(applications=[application]), _blocking=False)
+    deadline = time.monotonic() + 400  # Serve itself would wait a minute, which an engine may need on a busy machine
+    while (app := serve.status().applications.get("iqa")) is None or app.status != "RUNNING":
+        assert time.monotonic() < deadline, app
+        time.sleep(0.2)
 
 
 def _files(number: int) -> list[tuple[str, tuple[str, bytes, str]]]:
