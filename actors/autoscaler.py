@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
 from ray.experimental.internal_kv import _internal_kv_get, internal_kv_get_gcs_client
 
 _NO_TYPE = re.compile("node_[0-9a-f]{40,}")  # how a monitor that starts no nodes calls the type of each node
-_FIRST_REPORT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +25,8 @@ class _Report:
 
 
 def has_autoscaler() -> bool:
-    """Whether something may add nodes to this cluster; a plain `ray start` or a local cluster has nothing.
-
-    A monitor that has just started knows no node yet; its first report is waited for.
-    """
-    deadline = time.monotonic() + _FIRST_REPORT_S
-    while (report := _report()) is not None and not report.running and time.monotonic() < deadline:
-        time.sleep(0.5)
+    """Whether something may add nodes to this cluster; a plain `ray start` or a local cluster has nothing."""
+    report = _report()
     return report is not None and not all(_NO_TYPE.fullmatch(kind) for kind in report.running)
 
 

@@ -36,13 +36,8 @@ NOT_USED = {  # keys that the autoscaler reads unasked
 
 
 @contextlib.contextmanager
-def autoscaling_cluster(
-    head_cpus: int, worker_cpus: int, most_workers: int, idle_s: float, *, generation: int = 1
-) -> Iterator[str]:
-    """The address of a cluster that starts up to ``most_workers`` nodes and removes them when idle.
-
-    ``generation`` 1 or 2 is that of Ray's autoscaler.
-    """
+def autoscaling_cluster(head_cpus: int, worker_cpus: int, most_workers: int, idle_s: float) -> Iterator[str]:
+    """The address of a cluster that starts up to ``most_workers`` nodes and removes them when idle."""
     with tempfile.TemporaryDirectory(prefix="ray-") as home:
         port = _free_port()
         gcs_address = f"{ray.util.get_node_ip_address()}:{port}"
@@ -54,9 +49,6 @@ def autoscaling_cluster(
             "RAY_AUTH_MODE": "disabled",
             "RAY_raylet_start_wait_time_s": "120",
             "AUTOSCALER_UPDATE_INTERVAL_S": "1",
-            "RAY_enable_autoscaler_v2": str(generation - 1),
-            "RAY_NODE_TYPE_NAME": "ray.head.default",  # what `ray up` tells a head; the second generation asks for both
-            "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
         }
         os.environ["RAY_AUTH_MODE"] = "disabled"  # of this process, which connects
         ray_command = str(Path(sys.executable).with_name("ray"))
