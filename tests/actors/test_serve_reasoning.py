@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -51,14 +51,8 @@ def _deploy(artifact: Path, policy: Path, changes: dict[str, str]) -> None:
         "light": {"artifact": str(artifact)},
         "reasoning": {
             "policy": {"model": str(policy), "dtype": "float32", "max_pixels": 6_000_000},
-            "engine": {
-                "num_completions": 4,
-                "max_tokens": 24,
-                "max_model_len": 4096,
-                "kv_cache_gib": 0.25,
-                "enforce_eager": True,
-                "num_threads": 1,
-            },
+            "engine": {"num_completions": 4, "max_tokens": 24, "max_model_len": 4096}
+            | {"kv_cache_gib": 0.25, "enforce_eager": True, "num_threads": 1},
         },
         "access": {"no_auth": True, "requests_per_second": 1000, "burst": 1000},
     }
@@ -141,20 +135,14 @@ def test_user_config_swaps_the_weights_without_a_restart(
     tensors = {name: tensor * 1.05 for name, tensor in load_file(weights).items()}
     save_file(tensors, weights, {"format": "pt"})
 
-    _deploy(folder, start.policy, {"model": str(tmp_path / "other")})
-    _await_revision(client, lambda revision: revision != before[0]["revision"])
-    assert _items(client, _files(4), model="reasoning") != before
-    _deploy(folder, start.policy, {"model": str(start.policy)})
-    _await_revision(client, lambda revision: revision == before[0]["revision"])
-    assert _items(client, _files(4), model="reasoning") == before
+    for model, is_as_before in ((tmp_path / "other", False), (start.policy, True)):
+        _deploy(folder, start.policy, {"model": str(model)})
+        deadline = time.monotonic() + 60
+        while (client.get("/v1/models").json()["data"][1]["revision"] == before[0]["revision"]) != is_as_before:
+            assert time.monotonic() < deadline, "the weights are not swapped"
+            time.sleep(0.2)
+        assert (_items(client, _files(4), model="reasoning") == before) == is_as_before
     assert _replicas() == replicas
-
-
-def _await_revision(client: httpx.Client, is_wanted: Callable[[str], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_wanted(client.get("/v1/models").json()["data"][1]["revision"]):
-        assert time.monotonic() < deadline, "the weights are not swapped"
-        time.sleep(0.2)
 
 
 def _replicas() -> list[str]:
