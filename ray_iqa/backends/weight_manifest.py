@@ -99,10 +99,8 @@ def snapshot_tensors(
     Raises:
         WeightTransferError: a parameter has fewer or more bytes than its shape and dtype say, or none at all.
     """
-    factors = {name: view for name, view in _views(snapshot) if _is_factor(name)}
-    for name, view in _views(snapshot):
-        if _is_factor(name):
-            continue
+    factors = dict(_views(snapshot, factors=True))
+    for name, view in _views(snapshot, factors=False):
         if f"{name}.{_DOWN}" not in factors:
             yield name, view
             continue
@@ -110,12 +108,15 @@ def snapshot_tensors(
         yield name, merged(view.to(device), down.to(device), up.to(device), snapshot.lora_scaling)
 
 
-def _views(snapshot: WeightSnapshot) -> Iterator[tuple[str, torch.Tensor]]:
+def _views(snapshot: WeightSnapshot, *, factors: bool) -> Iterator[tuple[str, torch.Tensor]]:
+    """Those of adapters, or all others; what has not the right size is found when its turn comes."""
     if len(snapshot.values) != len(snapshot.manifest):
         raise WeightTransferError(
             f"a snapshot must hold the {len(snapshot.manifest)} values of its manifest, it holds {len(snapshot.values)}"
         )
     for spec, value in zip(snapshot.manifest, snapshot.values, strict=True):
+        if _is_factor(spec.name) != factors:
+            continue
         dtype = torch_dtype(spec)
         num_bytes = math.prod(spec.shape) * dtype.itemsize
         if value.nbytes != num_bytes:
