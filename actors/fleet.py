@@ -251,5 +251,6 @@ class Fleet:
 
 
 def _last_line(error: Exception) -> str:
-    line = str(error).strip().splitlines()[-1]  # the line after the remote traceback
-    return line.partition(" Some common causes include")[0]
+    """The line after the remote traceback; where an actor never ran, Ray says why in the line before."""
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("The actor never ran")]
+    return lines[-1].partition(" Some common causes include")[0]

@@ -16,6 +16,7 @@ from ray_iqa.types import RewardTable, RolloutGroup
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 4
+START_S = 600.0  # of a process on a machine that may be busy
 
 
 class RewardWorker(GroupRewardScorer):
@@ -39,7 +40,7 @@ class RemoteRewardScorer:
         label_ranges: dict[str, tuple[float, float]],
         deadline_s: float = 600.0,
     ) -> None:
-        """``deadline_s`` limits each call; a step of a thousand images takes well under a second."""
+        """``deadline_s`` limits each call once the actor runs; a thousand images take well under a second."""
         self._launch = partial(RewardActor.options(num_cpus=0).remote, config, prompt, label_ranges)
         self._deadline_s = deadline_s
         self._start()
@@ -53,6 +54,7 @@ class RemoteRewardScorer:
         shared = ray.put(groups)
         for _ in range(MAX_ATTEMPTS):
             try:
+                ray.get(self._entered, timeout=START_S)
                 return ray.get(self._actor.score.remote(shared), timeout=self._deadline_s)
             except (RayActorError, GetTimeoutError) as error:
                 self._replace(error)

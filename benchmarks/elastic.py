@@ -34,7 +34,7 @@ MOST_WORKERS = 4
 LONG, SHORT = 1000, 1  # tokens of an answer
 LEARNER_S = 0.3
 IDLE_S = 6.0
-GIVE_UP_S = 120.0
+GIVE_UP_S = 300.0
 
 
 class SleepingWorker:
@@ -91,7 +91,7 @@ class Run:
             lambda _slot: actor.remote(seconds_per_image),
             rollout,
             WeightTransferConfig(),
-            wait_s=60.0,
+            wait_s=GIVE_UP_S,
             needs=lambda: supply({"CPU": 1.0}),
         )
         self.pool = RolloutPool(fleet)

@@ -72,7 +72,7 @@ def stop_after(arguments: Sequence[str], run_dir: Path, step: int, number: signa
     process = in_background(arguments)
     await_step(process, run_dir, step)
     os.kill(process.pid, number)
-    return process.wait(timeout=120)
+    return process.wait(timeout=300)
 
 
 def in_background(arguments: Sequence[str]) -> subprocess.Popen[bytes]:

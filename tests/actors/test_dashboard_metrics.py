@@ -62,7 +62,7 @@ def _record(step: int, metrics: dict[str, float]) -> StepRecord:
 
 def _exported(url: str, until: str) -> dict[str, float]:
     """Series of the run, once one of them is called ``until``."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         try:
             text = urllib.request.urlopen(url, timeout=5).read().decode()

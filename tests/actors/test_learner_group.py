@@ -19,7 +19,7 @@ from ray_iqa.errors import LearnerLostError
 from ray_iqa.types import LearnerUpdate, TrainingBatch
 
 pytestmark = pytest.mark.usefixtures("local_ray")
-DEADLINE_S = 2.0
+DEADLINE_S = 5.0
 
 
 class StandInRank:
@@ -60,7 +60,7 @@ def test_a_hung_step_is_reported_with_the_stacks_of_all_silent_ranks(
     group: LearnerGroup, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert group.update(TrainingBatch(groups=(), policy_version=0)).metrics == {"rank": 0}
-    with pytest.raises(LearnerLostError, match="did not finish update within 2 s"):
+    with pytest.raises(LearnerLostError, match="did not finish update within 5 s"):
         group.update(TrainingBatch(groups=(), policy_version=signal.SIGSTOP))
     culprit = next(text for text in caplog.messages if "was stopped by a signal" in text)
     assert "in update" in culprit

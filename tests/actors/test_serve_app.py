@@ -150,7 +150,7 @@ def test_user_config_swaps_the_model_without_a_restart(url: str, folder: Path) -
     before = httpx.get(f"{url}/v1/models", timeout=60).json()["data"][0]["revision"]
     replicas = _light_replicas()
     _deploy(folder / "new")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while (after := httpx.get(f"{url}/v1/models", timeout=60).json()["data"][0]["revision"]) == before:
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -164,7 +164,7 @@ def test_prometheus_gets_what_the_dashboard_charts_from_rays_exporter(url: str) 
     httpx.post(f"{url}/v1/score", files=[*_files(1), ("file", ("x", b"broken", "image/png"))], timeout=60)
     httpx.post(f"{url}/v1/score", json={"images": ["https://example.org/a.jpg"]}, timeout=60)
     port = ray.nodes()[0]["MetricsExportPort"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     dashboard = (REPOSITORY / "configs" / "serve" / "grafana.json").read_text()
     charted = set(re.findall(r"\b(?:ray_ray_iqa|ray_serve)_\w+", dashboard)) - NOT_HERE
     assert len(charted) > 8

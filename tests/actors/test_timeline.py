@@ -18,7 +18,7 @@ def test_every_call_of_an_actor_is_in_the_timeline(tmp_path: Path) -> None:
 
     sleeper = ray.remote(Sleeper).remote()
     ray.get([sleeper.nap.remote() for _ in range(3)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     naps: list[dict[str, float]] = []
     while len(naps) < 3:
         assert time.monotonic() < deadline, "Ray reports what happened within seconds"

@@ -253,7 +253,7 @@ def test_what_does_not_end_well_ends_soon(certificate: Path) -> None:
         ):
             problem = await _refusal(fetcher, url)
             assert (problem.status, problem.name) == (status, "image-too-large" if status == 413 else "cannot-fetch")
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30
         problem = await _refusal(Fetcher(unknown, network), f"https://{HOST}/ok")
         assert problem.name == "cannot-fetch"
 
