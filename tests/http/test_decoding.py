@@ -1,5 +1,6 @@
 import asyncio
 import io
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -33,17 +34,20 @@ def test_pixels_are_those_of_the_one_decode_function(png: Callable[..., bytes]) 
 
 def test_a_slow_file_is_killed_and_the_next_one_served(png: Callable[..., bytes], slow_jpeg: bytes) -> None:
 
-    async def run() -> None:
+    async def run() -> float:
         workers = DecodeWorkers(DecodingConfig(num_workers=1, timeout_s=20.0))
         await workers.start()
         hurried = DecodeWorkers(DecodingConfig(num_workers=1, timeout_s=0.1))
+        began = time.monotonic()
         with pytest.raises(DataError, match=r"longer than 0\.1 s"):
             async with hurried.decoded(slow_jpeg):
                 pass
+        took = time.monotonic() - began
         async with workers.decoded(png()) as picture:
             assert picture.size == (70, 60)
+        return took
 
-    asyncio.run(run())
+    assert asyncio.run(run()) < 15.0  # a second where nothing else runs
 
 
 def test_a_decoder_may_not_take_more_memory_than_allowed(slow_jpeg: bytes) -> None:
