@@ -8,7 +8,8 @@ DEMO ?= runs/demo
 SEED ?= 0
 # Several processes take turns on few cores: OpenMP threads that wait must not spin.
 export OMP_WAIT_POLICY ?= PASSIVE
-# Our modules are compiled once, not in each of a run's many processes.
+# What most processes import is compiled at set-up on all cores (pip would do it on one); the rest on first use.
+HOT := ray torch transformers vllm
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo demo-control test test-long check bench bench-gpu clean
@@ -19,7 +20,7 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
 	$(BIN)/pip install --quiet --no-compile --no-deps --requirement requirements/cpu.txt
-	-@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 # on all cores; pip does it on one
+	-@$(BIN)/python -m compileall -q -j 0 $(HOT:%=.venv/lib/python3*/site-packages/%) >/dev/null 2>&1
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c "import torch; print('Set-up found the', 'CUDA' if torch.version.cuda else 'CPU', 'build of torch', torch.__version__)"
 	@touch $@
@@ -30,12 +31,12 @@ demo: .venv/ready
 demo-control: .venv/ready
 	$(BIN)/ray-iqa demo --run-dir $(DEMO)-control --seed $(SEED) --permute-labels
 
-# Two tests at a time on two cores: more threads would wait for each other.
+# Two tests at a time on two cores: more threads would wait for each other. What `make check` runs is among the tests.
 test: export OMP_NUM_THREADS ?= 1
-test: check
+test: .venv/ready
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long and not gpu"
 
-test-long: check
+test-long: .venv/ready
 	$(BIN)/pytest -m "not gpu"
 
 check: .venv/ready

@@ -1,7 +1,8 @@
 """The rollout pool under Ray's autoscaler: from 1 worker to 4 while sampling is long, and back when it is short.
 
 Engines are stand-ins that sleep in proportion to images and answer length, so that two cores show what four GPU nodes
-would do. Pool, fleet, sizing rule, Ray and its autoscaler are the real ones; nodes are processes of this machine.
+would do. Pool, fleet, sizing rule, Ray and its autoscaler are the real ones; nodes are processes of this machine. Last,
+a run asks for twice the CPUs that the autoscaler may ever start, and is refused.
 
     .venv/bin/python benchmarks/elastic.py [--images 32] [--seconds-per-image 0.1]
 """
@@ -22,11 +23,13 @@ from actors.autoscaler import autoscaler_activity
 from actors.elastic_rollouts import ElasticRollouts
 from actors.fleet import Fleet
 from actors.fleet_size import FleetSize
-from actors.placement import require, supply
+from actors.placement import Layout, require, reserve, supply
 from actors.processes import ProcessPlace, announce_process
 from actors.rollout_pool import RolloutPool
+from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.errors import ResourceError
 from ray_iqa.grpo.rollouts import OnPolicyRollouts
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup, SamplingSpec
 
@@ -127,6 +130,18 @@ class Run:
         return SamplingSpec(num_completions=2, temperature=1.0, top_k=0, top_p=1.0, max_tokens=self._tokens, seed=0)
 
 
+def ask_for_too_much() -> dict[str, Any]:
+    """What a run hears, and after how many seconds, that needs 2 x ``MOST_WORKERS`` nodes."""
+    bundles = ({"CPU": 1.0},) * (2 * MOST_WORKERS)
+    layout = Layout(bundles=bundles, rollout_bundles=(), learner_bundles=(), gpus_per_rollout=0, gpus_per_rank=0)
+    began = time.perf_counter()
+    try:
+        reserve(layout, ClusterConfig(device="cpu", wait_s=GIVE_UP_S))
+    except ResourceError as error:
+        return {"refused": str(error), "after_seconds": round(time.perf_counter() - began, 1)}
+    raise SystemExit(f"{len(bundles)} CPUs were granted where {MOST_WORKERS} can exist")
+
+
 def main() -> None:
     """Grow, shrink, and print the step time at both ends."""
     parser = argparse.ArgumentParser()
@@ -141,6 +156,7 @@ def main() -> None:
         all_there = run.until(LONG, MOST_WORKERS)
         run.until(SHORT, 1)
         run.pool.close()
+        print(json.dumps(ask_for_too_much()), flush=True)
         ray.shutdown()
     ideal = (options.images * options.seconds_per_image / MOST_WORKERS + LEARNER_S) / alone["seconds"]
     ratio = all_there["seconds"] / alone["seconds"]

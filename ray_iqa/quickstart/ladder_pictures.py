@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ class LadderPictures:
     levels: NDArray[np.int64]  # [N], 0 to 5
 
 
+@lru_cache(maxsize=1)  # warm-up, cold start and the CLIP's start read the same pictures
 def load_training_pictures(data: str | Path) -> LadderPictures:
     """Read the ``train`` split of all ladders into memory.
 

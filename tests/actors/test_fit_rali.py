@@ -129,6 +129,7 @@ def _train_workers(driver: int) -> list[int]:
     return found
 
 
+@pytest.mark.long
 def test_an_ablation_is_one_key(annotations: tuple[Path, Path], tmp_path: Path) -> None:
     done = run(command(annotations, tmp_path, "fit.alignment.enabled=false", "workers.num_workers=1"))
     assert done.returncode == 0, done.stderr[-3000:]
