@@ -60,7 +60,8 @@ def _report() -> _Report | None:
         for launch in status.pending_launches:
             pending[launch.ray_node_type_name] += launch.count
         running = frozenset(node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes))
-        num_failed = len(status.failed_nodes) + sum(launch.count for launch in status.failed_launches)
+        # Its failed nodes are all that are gone, those it took back because they were idle too.
+        num_failed = sum(launch.count for launch in status.failed_launches)
         return _Report(running, pending, num_failed)
     written = _internal_kv_get(DEBUG_AUTOSCALING_STATUS)
     report = json.loads(written).get("autoscaler_report") if written else None

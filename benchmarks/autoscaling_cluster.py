@@ -1,6 +1,7 @@
-"""A Ray cluster on one machine whose autoscaler is the real one and whose nodes are processes.
+"""A Ray cluster on one machine whose autoscaler is the real one, of the second kind, and whose nodes are processes.
 
-Ray's own `AutoscalingCluster` needs a template that its wheel leaves out, and stops every cluster of the machine.
+Ray's own `AutoscalingCluster` needs a template that its wheel leaves out, and stops every cluster of the machine. As an
+"external" provider the same nodes need no template.
 """
 
 import contextlib
@@ -45,6 +46,9 @@ def autoscaling_cluster(head_cpus: int, worker_cpus: int, most_workers: int, idl
         config.write_text(json.dumps(_config(gcs_address, head_cpus, worker_cpus, most_workers, idle_s)))
         environment = os.environ | {
             "RAY_FAKE_CLUSTER": "1",
+            "RAY_enable_autoscaler_v2": "1",  # as `ray up` sets it
+            "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
+            "RAY_NODE_TYPE_NAME": "ray.head.default",
             "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID,
             "RAY_AUTH_MODE": "disabled",
             "RAY_raylet_start_wait_time_s": "120",
@@ -69,7 +73,8 @@ def _config(gcs_address: str, head_cpus: int, worker_cpus: int, most_workers: in
         "upscaling_speed": 10.0,
         "idle_timeout_minutes": idle_s / 60,
         "provider": {
-            "type": "fake_multinode",
+            "type": "external",
+            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
             "launch_multiple": True,
             "head_node_id": FAKE_HEAD_NODE_ID,
             "gcs_address": gcs_address,
