@@ -20,7 +20,7 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
 	$(BIN)/pip install --quiet --no-compile --no-deps --requirement requirements/cpu.txt
-	-@$(BIN)/python -m compileall -q -j 0 $(HOT:%=.venv/lib/python3*/site-packages/%) >/dev/null 2>&1
+	@$(BIN)/python -m compileall -q -j 0 $(HOT:%=.venv/lib/python3*/site-packages/%) >/dev/null 2>&1 || true # some files are templates
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c "import torch; print('Set-up found the', 'CUDA' if torch.version.cuda else 'CPU', 'build of torch', torch.__version__)"
 	@touch $@

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from actors.engine_start import engine_start
 from actors.train import sampling_spec
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.backends.patient_sampling import sample_each
@@ -60,9 +61,10 @@ class Reasoner:
     """One engine: pictures -> one row per picture with the list ``records``."""
 
     def __init__(self, config: AnnotateConfig) -> None:
-        from ray_iqa.backends.vllm_sampler import VllmSampler  # the engine belongs in this process only
+        with engine_start():
+            from ray_iqa.backends.vllm_sampler import VllmSampler  # the engine belongs in this process only
 
-        self._sampler = VllmSampler(config.policy, config.rollout)
+            self._sampler = VllmSampler(config.policy, config.rollout)
         self._prompt = prompt_by_id(config.policy.prompt)
         self._spec = sampling_spec(config.rollout, derive_seed(config.seed, "annotate"))
         self._num_texts = config.texts_per_image
@@ -97,10 +99,11 @@ class TextWriter:
     """One text tower: embeds the texts of a block and writes its rows to a file, which the driver then adds."""
 
     def __init__(self, config: AnnotateConfig, folder: Path) -> None:
-        from ray_iqa.rali.encoders import load_clip
+        with engine_start():
+            from ray_iqa.rali.encoders import load_clip
 
-        device = "cuda" if config.pipeline.gpus_per_text_encoder else "cpu"
-        clip = load_clip(config.backbone.name, config.backbone.pretrained, device=device)
+            device = "cuda" if config.pipeline.gpus_per_text_encoder else "cpu"
+            clip = load_clip(config.backbone.name, config.backbone.pretrained, device=device)
         self._encoder, self._name, self._folder = clip.text, clip.name, folder
 
     def __call__(self, batch: pa.Table) -> pa.Table:

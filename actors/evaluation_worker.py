@@ -5,6 +5,7 @@ from pathlib import Path
 
 import ray
 
+from actors.engine_start import engine_start
 from ray_iqa.config.evaluate import EvalConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.evaluation_records import Prediction
@@ -18,7 +19,8 @@ class EvaluationWorker:
     """Any scorer behind one method; it is loaded in the worker's process only."""
 
     def __init__(self, model: ModelSpec, config: EvalConfig) -> None:
-        self._scorer = open_scorer(model, config)
+        with engine_start():
+            self._scorer = open_scorer(model, config)
 
     def ready(self) -> bool:
         """Answers once the scorer is loaded."""

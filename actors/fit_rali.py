@@ -19,6 +19,7 @@ import ray.data
 import ray.train
 import ray.train.torch
 
+from actors.engine_start import engine_start
 from actors.placement import connect, require
 from actors.train import worker_environment
 from ray_iqa.config.fit_rali import FitRaliConfig
@@ -96,10 +97,11 @@ def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, 
 
 def _work(job: dict[str, Any]) -> dict[str, float]:  # Any: JSON
     """What every worker runs; the first one's figures of the finished scorer."""
-    from ray_iqa.rali.alignment_run import Team
-    from ray_iqa.rali.encoders import load_clip
-    from ray_iqa.rali.fit import RaliFit
-    from ray_iqa.telemetry.curves import Curves
+    with engine_start():
+        from ray_iqa.rali.alignment_run import Team
+        from ray_iqa.rali.encoders import load_clip
+        from ray_iqa.rali.fit import RaliFit
+        from ray_iqa.telemetry.curves import Curves
 
     config, run_dir = FitRaliConfig.model_validate(job["config"]), Path(job["run_dir"])
     context = ray.train.get_context()

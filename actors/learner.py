@@ -12,6 +12,7 @@ from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util.placement_group import PlacementGroup
 
 from actors.adapted_base import AdaptedBase
+from actors.engine_start import engine_start
 from actors.placement import Layout, on_bundle
 from actors.processes import ProcessPlace, announce_process, end_hung_processes
 from ray_iqa.checkpoints import CheckpointStore
@@ -50,9 +51,10 @@ class LearnerRank:
     ) -> None:
         """Join the gang and build the engine; DeepSpeed reads the rendezvous from the environment."""
         os.environ.update(rendezvous)
-        from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
+        with engine_start():
+            from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
 
-        self._learner = DeepSpeedLearner(policy, learner, num_steps=num_steps, seed=seed)
+            self._learner = DeepSpeedLearner(policy, learner, num_steps=num_steps, seed=seed)
         self._has_adapters = learner.lora is not None
         self._base: ray.ObjectRef[WeightSnapshot | None] | None = None
         self._broadcaster: Broadcaster | None = None

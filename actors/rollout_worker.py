@@ -7,6 +7,7 @@ from typing import Any
 import ray
 
 from actors.adapted_base import AdaptedBase
+from actors.engine_start import engine_start
 from actors.processes import ProcessPlace, announce_process
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
@@ -35,9 +36,10 @@ class RolloutWorker:
 
     def start(self) -> None:
         """Start the engine, on the initial policy."""
-        from ray_iqa.backends.vllm_sampler import VllmSampler  # the engine belongs in this process only
+        with engine_start():
+            from ray_iqa.backends.vllm_sampler import VllmSampler  # the engine belongs in this process only
 
-        self._sampler = VllmSampler(*self._settings)
+            self._sampler = VllmSampler(*self._settings)
 
     def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> tuple[list[RolloutGroup], float]:
         """See `protocols.Sampler.sample`; beside the groups the seconds this worker took."""

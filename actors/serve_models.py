@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 from pydantic import ValidationError
 
+from actors.engine_start import engine_start
 from actors.serve_metrics import ScoreMetrics
 from ray_iqa.config.serve import DecodingConfig, LightModelConfig, ReasoningChangesConfig, ReasoningModelConfig
 from ray_iqa.errors import ConfigError, DataError
@@ -62,11 +63,12 @@ class LightScorer:
             return self._model.score(pictures)
 
     def _load(self, config: LightModelConfig) -> None:
-        from ray_iqa.backends.trace import TracedCall  # torch belongs in this process only
-        from ray_iqa.rali.light_model import LightModel
+        with engine_start():
+            from ray_iqa.backends.trace import TracedCall  # torch belongs in this process only
+            from ray_iqa.rali.light_model import LightModel
 
-        self._traced_call = TracedCall(config.profile, number=3)
-        self._model = LightModel(config, self._decoding.max_pixels)
+            self._traced_call = TracedCall(config.profile, number=3)
+            self._model = LightModel(config, self._decoding.max_pixels)
         self._batches.max_weight, self._batches.max_wait_s = config.max_batch_pixels, config.batch_wait_s
         self._loaded = config
 
@@ -75,7 +77,8 @@ class ReasoningScorer:
     """One replica of the reasoning model: a vLLM engine, which forms its batches itself; wrapped by `serve_app`."""
 
     async def __init__(self, config: ReasoningModelConfig, decoding: DecodingConfig) -> None:  # type: ignore[misc]  # Serve awaits it
-        from ray_iqa.backends.reasoning_model import ReasoningModel  # vLLM belongs in this process only
+        with engine_start():
+            from ray_iqa.backends.reasoning_model import ReasoningModel  # vLLM belongs in this process only
 
         self._configured, self._metrics = config, ScoreMetrics()
         self._workers = DecodeWorkers(decoding, self._metrics.observe_decoding)

@@ -43,7 +43,9 @@ def main() -> None:
     """Report the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", default="qwen2_5_vl", choices=tuple(PIXELS_PER_TOKEN))
-    parser.add_argument("--images", type=int, default=2, help="B")
+    parser.add_argument(
+        "--images", type=int, default=8, help="B; with few, vLLM's Python per decoding step is not shared"
+    )
     parser.add_argument("--completions", type=int, default=8, help="K, per image")
     parser.add_argument("--tokens", type=int, default=100, help="of a completion")
     parser.add_argument("--repeats", type=int, default=5)

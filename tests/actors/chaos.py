@@ -20,7 +20,6 @@ WITHOUT_PROGRESS_S = 240.0
 def several_nodes(num_nodes: int, cpus: int) -> Iterator[Cluster]:
     """A head without CPUs, where the driver runs, and nodes that can be killed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_raylet_start_wait_time_s", "120")
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
         try:

@@ -14,6 +14,10 @@ from ray_iqa.quickstart.cold_start import cold_start
 from ray_iqa.quickstart.synthesise import synthesise
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 
+# Ray reads the mode once per process, and `ray.init` turns tokens on: a pytest process that starts several clusters, by
+# whatever way, must have one mode. Commands that start their own have tokens (`quickstart_runs.environment`).
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:

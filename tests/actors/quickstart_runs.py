@@ -55,7 +55,15 @@ def command(start: Start, run_dir: Path, *overrides: str) -> list[str]:
 
 
 def run(arguments: Sequence[str], cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(
+        arguments, cwd=cwd, env=environment(arguments), capture_output=True, text=True, timeout=400, check=False
+    )
+
+
+def environment(arguments: Sequence[str]) -> dict[str, str]:
+    """Tokens are on, as for a user, unless the command joins a cluster of the tests."""
+    joins = any(argument.startswith("cluster.address=") for argument in arguments)
+    return {name: value for name, value in os.environ.items() if joins or name != "RAY_AUTH_MODE"}
 
 
 def refusal(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -76,7 +84,8 @@ def stop_after(arguments: Sequence[str], run_dir: Path, step: int, number: signa
 
 
 def in_background(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(arguments, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(arguments, cwd=REPOSITORY, env=environment(arguments), stdout=quiet, stderr=quiet)
 
 
 def await_step(process: subprocess.Popen[bytes], run_dir: Path, step: int) -> None:

@@ -42,7 +42,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(folder: Path, monkeypatch_module: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch_module.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch_module.setenv("RAY_raylet_start_wait_time_s", "120")
     # Ports of its own: a second cluster of the machine finds the usual one of its agent, which takes jobs, in use.
     head = {"num_cpus": 4, "include_dashboard": True, "dashboard_port": _free_port()}

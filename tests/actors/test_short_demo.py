@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from quickstart_runs import REPOSITORY
+from quickstart_runs import REPOSITORY, environment
 from scipy.stats import spearmanr
 from transformers import AutoModelForImageTextToText
 
@@ -89,6 +89,7 @@ def test_a_few_dozen_steps_teach_a_policy_to_rank_and_a_light_scorer_keeps_it(ho
     done = subprocess.run(
         [sys.executable, "-m", "actors", *arguments],
         cwd=REPOSITORY,
+        env=environment(arguments),
         capture_output=True,
         text=True,
         timeout=1500,

@@ -45,7 +45,7 @@ def cluster() -> Iterator[dict[str, str]]:
     ports = [_free_port() for _ in range(3)]
     home = Path(tempfile.mkdtemp(dir="/tmp"))  # a short path: Ray's sockets lie below it
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` on the cluster has the dependencies
-    environment = {**os.environ, "HOME": str(home), "RAY_AUTH_MODE": "disabled", "PATH": path}
+    environment = {**os.environ, "HOME": str(home), "PATH": path}
     options = [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--dashboard-agent-listen-port={ports[2]}"]
     options += ["--num-cpus=3", f"--temp-dir={home}/ray"]
     subprocess.run([RAY, "start", "--head", *options], env=environment, check=True, capture_output=True, timeout=180)
