@@ -21,7 +21,7 @@ _INGRESS = serve.deployment(
     max_ongoing_requests=64,
     max_queued_requests=256,
     backpressure_config={"status_code": 503, "retry_after_s": 1.0},
-    ray_actor_options={"num_cpus": 0.5},
+    ray_actor_options={"num_cpus": 0.25},
     graceful_shutdown_timeout_s=60.0,
     health_check_timeout_s=30.0,
 )
@@ -30,7 +30,7 @@ _LIGHT = serve.deployment(
     max_ongoing_requests=32,
     max_queued_requests=96,
     backpressure_config={"status_code": 503, "retry_after_s": 1.0},
-    ray_actor_options={"num_cpus": 1},
+    ray_actor_options={"num_cpus": 0.75},  # with the two others on the two cores of a laptop
     graceful_shutdown_timeout_s=60.0,
     health_check_timeout_s=60.0,
 )

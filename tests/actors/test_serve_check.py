@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import serve_app
 from actors.cli import main
 from actors.serve_check import check_file
 from ray_iqa.errors import ConfigError
@@ -72,3 +73,8 @@ def test_a_made_key_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     key = said.splitlines()[0].rpartition(" ")[2]
     assert KeyRing(tmp_path / "keys").name_of(key) == "team-a"
     assert main(["serve", "key", "two words"]) == 1
+
+
+def test_both_models_fit_on_the_two_cores_of_a_laptop() -> None:
+    deployments = (serve_app._INGRESS, serve_app._LIGHT, serve_app._REASONING)
+    assert sum(deployment.ray_actor_options["num_cpus"] for deployment in deployments) <= 2
