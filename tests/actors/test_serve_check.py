@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-import serve_app
 from actors.cli import main
 from actors.serve_check import check_file
+from ray_iqa.config.serve import ServeConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.http.keys import KeyRing
+from serve_app import build_app
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "serve").glob("*.yaml"))
 
@@ -76,5 +77,8 @@ def test_a_made_key_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_both_models_fit_on_the_two_cores_of_a_laptop() -> None:
-    deployments = (serve_app._INGRESS, serve_app._LIGHT, serve_app._REASONING)
-    assert sum(deployment.ray_actor_options["num_cpus"] for deployment in deployments) <= 2
+    models = {"light": {"artifact": "any"}, "reasoning": {"policy": {"model": "any"}}}
+    ingress = build_app(ServeConfig.model_validate({**models, "access": {"no_auth": True}}))._bound_deployment
+    scorers = [application._bound_deployment for application in ingress.init_args[0].values()]
+    assert len(scorers) == 2
+    assert sum(deployment.ray_actor_options["num_cpus"] for deployment in (ingress, *scorers)) <= 2
