@@ -9,11 +9,10 @@ from contextlib import contextmanager
 def engine_start() -> Iterator[None]:
     """Around the imports and the building of an engine, which make a million objects that last.
 
-    Python's collector would go through all of them again and again; it is off meanwhile, and leaves them alone later.
+    Python's garbage collector, off meanwhile, would go through all of them again and again.
     """
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()

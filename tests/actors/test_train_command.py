@@ -40,12 +40,13 @@ def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturb
 
 
 def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(start: Start, undisturbed: Path, tmp_path: Path) -> None:
-    """SIGTERM, then another node: an empty disk and the checkpoints at their URI. test_chaos.py kills the driver."""
+    """SIGTERM, then SIGKILL and another node: an empty disk and the checkpoints at their URI."""
     run_dir, remote = tmp_path / "run", tmp_path / "remote"
     job = command(start, run_dir, f"schedule.checkpoint_uri=file://{remote}")
     assert stop_after(job, run_dir, 2, signal.SIGTERM) == 143
     stopped_at = last_step(run_dir)  # the step in hand is finished and kept
     assert (remote / "checkpoints" / f"step-{stopped_at:06d}" / "state.json").is_file()
+    assert stop_after(job, run_dir, 5, signal.SIGKILL) == -9
     shutil.rmtree(run_dir)
     done = run(job)
     assert done.returncode == 0, done.stderr[-3000:]
