@@ -65,8 +65,8 @@ $(DEMO)/run/metrics.jsonl:
 # On the Python environment of a machine with a GPU, where `make setup` is not how things are installed.
 bench-gpu:
 	python benchmarks/gpu.py --shape 3b
-	python benchmarks/gpu.py --shape 7b
-	python benchmarks/rali_throughput.py --device cuda
+	python benchmarks/gpu.py --shape 7b --lora
+	python benchmarks/rali_throughput.py --device cuda --model ViT-L-14-336-quickgelu
 
 clean:
 	rm -rf .venv runs

@@ -1,12 +1,14 @@
 """Sampling, update and snapshot of a policy with random weights in the shape of a real one, on one GPU.
 
-    python benchmarks/gpu.py --shape 3b            # never run: no GPU was at hand when this was written
+    python benchmarks/gpu.py --shape 3b
+    python benchmarks/gpu.py --shape 7b --lora     # training all of it takes 150 GB
 
 Engine and learner are the product's own, in bfloat16, one after the other in processes of their own. Weights are random
 and the tokenizer is the tiny one, beside a vocabulary of full size; answers therefore run to the longest length. The
-update trains everything with ZeRO-2 on one rank, each prompt run once per group: 16 bytes per parameter, about 60 GB
-for 3b and 133 GB for 7b. MFU counts 6 operations per parameter and token, without those of gradient checkpointing.
-Prints one Markdown row per part.
+update trains with ZeRO-2 on one rank, 18 bytes per trained parameter, first with each prompt run once per group, then
+once per completion. MFU counts the operations of matrix products that a plain step cannot do without: 2 forward, 2 for
+gradients of inputs and, if trained, 2 for those of weights, per parameter and token (or patch) that meets it; neither
+attention nor what gradient checkpointing computes again. Prints one Markdown row per part.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +27,17 @@ import torch
 from rollout import PICTURE_SIDE, noise_pictures
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
-from ray_iqa.config.learner import DeepSpeedLearnerConfig
+from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.images import load_image
+from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
-from ray_iqa.types import SamplingSpec, TrainingBatch, TrainingGroup
+from ray_iqa.types import LabelledImage, SamplingSpec, TrainingBatch, TrainingGroup
 
 # Of Qwen2.5-VL: hidden size, layers, heads, key-value heads, MLP width, vocabulary, tied embeddings.
 SHAPES = {"3b": (2048, 36, 16, 2, 11008, 151_936, True), "7b": (3584, 28, 28, 4, 18944, 152_064, False)}
-PARTS = ("sampling", "learning")
+PARTS = ("sampling", "learning", "plain")
 
 
 def main() -> None:
@@ -44,6 +48,8 @@ def main() -> None:
     parser.add_argument("--completions", type=int, default=8, help="K, per image")
     parser.add_argument("--tokens", type=int, default=256, help="of a completion")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--lora", action="store_true", help="train adapters of rank 64 instead of everything")
+    parser.add_argument("--eager", action="store_true", help="sampling without compilation and CUDA graphs")
     parser.add_argument("--peak-tflops", type=float, default=989.0, help="of the GPU, dense bfloat16")
     parser.add_argument("--part", choices=PARTS, help="run this part here, with the policy at --policy")
     parser.add_argument("--policy", type=Path)
@@ -52,7 +58,7 @@ def main() -> None:
         sys.exit("gpu: this benchmark needs a CUDA device")
     if arguments.part is not None:
         policy = PolicyConfig(model=str(arguments.policy), max_pixels=PICTURE_SIDE**2)
-        {"sampling": sampling, "learning": learning}[arguments.part](policy, arguments)
+        (sampling if arguments.part == "sampling" else learning)(policy, arguments)
         return
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder), arguments.shape)
@@ -96,11 +102,11 @@ def sampling(policy: PolicyConfig, arguments: argparse.Namespace) -> None:
     """Tokens per second of our sampler on pictures never seen before."""
     from ray_iqa.backends.vllm_sampler import VllmSampler
 
-    sampler = VllmSampler(policy, VllmRolloutConfig(max_model_len=2048))
+    sampler = VllmSampler(policy, VllmRolloutConfig(max_model_len=2048, enforce_eager=arguments.eager))
     spec = SamplingSpec(
         num_completions=arguments.completions, temperature=1.0, top_k=0, top_p=1.0, max_tokens=arguments.tokens, seed=0
     )
-    rates = []
+    rates: list[float] = []
     for repeat in range(arguments.repeats + 1):  # the first one compiles
         images = noise_pictures(arguments.policy, arguments.images, repeat * arguments.images)
         began = time.perf_counter()
@@ -121,32 +127,56 @@ def learning(policy: PolicyConfig, arguments: argparse.Namespace) -> None:
     }
     from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
 
-    learner = DeepSpeedLearner(policy, DeepSpeedLearnerConfig(zero_stage=2, kl_coef=0.0), num_steps=1000, seed=0)
-    rng = np.random.default_rng(0)
+    is_plain = arguments.part == "plain"
+    config = DeepSpeedLearnerConfig(
+        zero_stage=2, kl_coef=0.0, share_prefix=not is_plain, lora=LoraConfig() if arguments.lora else None
+    )
+    learner = DeepSpeedLearner(policy, config, num_steps=1000, seed=0)
     images = noise_pictures(arguments.policy, arguments.images, 0)
+    batch = random_batch(learner.inputs, images, arguments)
+    updates = [learner.update(batch).metrics for _ in range(arguments.repeats + 1)][1:]
+    seconds = statistics.median(update["learner/seconds"] for update in updates)
+    name = f"{arguments.shape}{', LoRA' * arguments.lora}, update{', plain path' * is_plain}"
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    needed = step_operations(learner.engine.scorer.transformer, batch, trains_all=not arguments.lora)
+    print(
+        f"| {name} | {seconds:.2f} s, {updates[0]['learner/tokens_per_second']:,.0f} tokens/s, "
+        f"MFU {needed / seconds / (arguments.peak_tflops * 1e12):.1%}, peak {peak:.1f} GiB |"
+    )
+    if not is_plain:
+        began = time.perf_counter()
+        snapshot = learner.snapshot(512 * 2**20, images[0].image_path)
+        took = time.perf_counter() - began
+        assert snapshot is not None
+        num_bytes = sum(value.nbytes for value in snapshot.values)
+        print(f"| {name}, snapshot into host memory | {took:.2f} s, {num_bytes / 1e9 / took:.1f} GB/s |")
+
+
+def random_batch(inputs: PolicyInputs, images: Sequence[LabelledImage], arguments: argparse.Namespace) -> TrainingBatch:
+    """Completions of random tokens, all of the longest length."""
+    rng = np.random.default_rng(0)
     groups = tuple(
         TrainingGroup(
             image_path=image.image_path,
-            prompt_token_ids=learner.inputs.encode(load_image(image.image_path)).token_ids.numpy().astype(np.int32),
+            prompt_token_ids=inputs.encode(load_image(image.image_path)).token_ids.numpy().astype(np.int32),
             completions=tuple(rng.integers(20, 200, (arguments.completions, arguments.tokens), dtype=np.int32)),
             logprobs=None,
             advantages=rng.normal(size=arguments.completions).astype(np.float32),
         )
         for image in images
     )
-    batch = TrainingBatch(groups=groups, policy_version=0)
-    updates = [learner.update(batch).metrics for _ in range(arguments.repeats + 1)][1:]
-    rate = statistics.median(update["learner/tokens_per_second"] for update in updates)
-    num_parameters = learner.engine.scorer.transformer.num_parameters()
-    mfu = 6 * num_parameters * rate / (arguments.peak_tflops * 1e12)
-    peak = torch.cuda.max_memory_allocated() / 2**30
-    print(f"| {arguments.shape}, update | {rate:,.0f} tokens/s, MFU {mfu:.1%}, peak {peak:.1f} GiB |")
-    began = time.perf_counter()
-    snapshot = learner.snapshot(512 * 2**20, images[0].image_path)
-    seconds = time.perf_counter() - began
-    assert snapshot is not None
-    num_bytes = sum(value.nbytes for value in snapshot.values)
-    print(f"| {arguments.shape}, snapshot into host memory | {num_bytes / 1e9 / seconds:.1f} GB/s |")
+    return TrainingBatch(groups=groups, policy_version=0)
+
+
+def step_operations(model: Any, batch: TrainingBatch, *, trains_all: bool) -> float:  # noqa: ANN401 - differs by family
+    """Floating-point operations of matrix products in a step that runs each prompt once."""
+    answer_tokens = sum(len(tokens) for group in batch.groups for tokens in group.completions)
+    tokens = answer_tokens + sum(len(group.prompt_token_ids) for group in batch.groups)
+    patches = len(batch.groups) * PICTURE_SIDE**2 // 14**2
+    layers = sum(parameter.numel() for parameter in model.model.language_model.layers.parameters())
+    vision = sum(parameter.numel() for parameter in model.model.visual.parameters())
+    head = model.get_output_embeddings().weight.numel()
+    return (6 if trains_all else 4) * float(layers * tokens + vision * patches + head * answer_tokens)
 
 
 if __name__ == "__main__":

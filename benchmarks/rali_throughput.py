@@ -1,8 +1,9 @@
 """Throughput of RaliScorer beside its parts: a bare tower on ready tensors, and bare Pillow decode and resize.
 
     python benchmarks/rali_throughput.py [--images 500] [--repeats 5] [--batch-size 32] [--device cpu]
+                                         [--model ViT-B-32]
 
-ViT-B/32 with random weights (cost does not depend on them); JPEG bytes of 1024 x 768, cut out of photographs. Each
+Random weights (cost does not depend on them); JPEG bytes of 1024 x 768, cut out of photographs. Each
 repeat takes its own share of the pictures, and all sides take turns on it. Prints images per second of each part, of
 both parts one after the other, and of the scorer, by the median repeat; the scorer must reach 0.9 of the parts.
 """
@@ -11,6 +12,7 @@ import argparse
 import io
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -28,8 +30,6 @@ from ray_iqa.rali.head import RaliHead
 from ray_iqa.rali.projection import no_projection
 from ray_iqa.rali.scorer import RaliScorer
 
-SIDE = 224
-
 
 def main() -> None:
     """Measure and print."""
@@ -38,11 +38,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--model", default="ViT-B-32", help="as open_clip names it")
     arguments = parser.parse_args()
 
-    scorer = random_scorer(arguments.device)
+    scorer = random_scorer(arguments.device, arguments.model)
     tower = scorer.artifact.encoder.tower
-    batch = torch.rand(arguments.batch_size, 3, SIDE, SIDE, device=arguments.device)
+    side = scorer.artifact.encoder.preprocessing.size
+    batch = torch.rand(arguments.batch_size, 3, side, side, device=arguments.device)
     pictures = jpeg_photographs(arguments.images, (1024, 768))
     scorer.score(pictures[: arguments.batch_size])
     seconds: dict[str, list[float]] = {"tower": [], "decode": [], "scorer": []}
@@ -50,7 +52,7 @@ def main() -> None:
     for start in range(0, count * arguments.repeats, count):
         share = pictures[start : start + count]
         seconds["tower"].append(timed(lambda: run_tower(tower, batch, count), arguments.device))
-        seconds["decode"].append(timed(lambda own=share: run_decode(own), arguments.device))
+        seconds["decode"].append(timed(partial(run_decode, share, side), arguments.device))
         seconds["scorer"].append(
             timed(lambda own=share: run_scorer(scorer, own, arguments.batch_size), arguments.device)
         )
@@ -62,19 +64,21 @@ def main() -> None:
     print(f"bare Pillow decode and resize {count / found['decode']:8.1f} images/s")
     print(f"both, one after the other     {count / parts:8.1f} images/s")
     print(f"RaliScorer                    {count / found['scorer']:8.1f} images/s")
-    claim = f"RaliScorer, ViT-B/32, {arguments.device}, {len(pictures)} JPEG photographs of 1024x768, against its parts"
+    sizes = f"{len(pictures)} JPEG photographs of 1024x768"
+    claim = f"RaliScorer, {arguments.model}, {arguments.device}, {sizes}, against its parts"
     rates = f"{count / found['scorer']:.1f} / {count / parts:.1f} images/s"
     report(claim, parts / found["scorer"], ">= 0.9", rates)
 
 
-def random_scorer(device: str) -> RaliScorer:
-    """ViT-B/32 and a head of the published size over its 512 features."""
+def random_scorer(device: str, model: str = "ViT-B-32") -> RaliScorer:
+    """A tower and a head of the published size over its features."""
     rng = np.random.default_rng(0)
+    encoder = load_clip(model).image
+    width = encoder.architecture.embed_dim
     basis = ScoreBasis(
-        vectors=rng.normal(size=(250, 512)).astype(np.float32), scores=rng.uniform(1, 5, 250).astype(np.float32)
+        vectors=rng.normal(size=(250, width)).astype(np.float32), scores=rng.uniform(1, 5, 250).astype(np.float32)
     )
-    encoder = load_clip("ViT-B-32").image
-    head = RaliHead.from_parts(no_projection(512), basis, temperature=0.07)
+    head = RaliHead.from_parts(no_projection(width), basis, temperature=0.07)
     return RaliScorer(Artifact(encoder=encoder, head=head, provenance={}), device)
 
 
@@ -111,14 +115,14 @@ def run_tower(tower: nn.Module, batch: torch.Tensor, count: int) -> None:
             tower(batch[: count - start])
 
 
-def run_decode(pictures: Sequence[bytes]) -> None:
+def run_decode(pictures: Sequence[bytes], side: int) -> None:
     """Decode, resize the short side, cut out the centre."""
     for content in pictures:
         image = Image.open(io.BytesIO(content)).convert("RGB")
-        factor = SIDE / min(image.size)
+        factor = side / min(image.size)
         image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
-        left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
-        image.crop((left, top, left + SIDE, top + SIDE)).load()
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image.crop((left, top, left + side, top + side)).load()
 
 
 def run_scorer(scorer: RaliScorer, pictures: Sequence[bytes], batch_size: int) -> None:
