@@ -1,7 +1,8 @@
 """Attention of one row that holds whole groups: every completion sees its prompt and itself, and nothing else.
 
 The row is cut into prompts and blocks of completions, each of which attends by itself. No padding is computed and no
-mask is as large as the row, so the work grows with the number of groups, not with its square.
+mask is as large as the row, so the work grows with the number of groups, not with its square. On a GPU in bfloat16 one
+kernel takes them all, see `packed_attention`.
 
 Letters: H query heads, D head size, L tokens of the row, P prompt tokens, T completion tokens, S tokens of a block.
 """
@@ -15,6 +16,8 @@ from torch.nn.functional import scaled_dot_product_attention as _attend
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from ray_iqa.policy.packed_attention import attend_to_groups, attend_to_windows, packs
 
 GroupSpans = tuple[tuple[int, ...], ...]
 """Of each group in a row, one after another: P, T_1, ..., T_K."""
@@ -30,12 +33,16 @@ _BLOCK_TOKENS = 256
 def attend_within_groups(transformer: Any) -> bool:  # noqa: ANN401 - model classes differ by family
     """Let the language model's attention understand ``group_spans``; without them it stays sdpa.
 
+    Where there is a GPU, the vision tower in bfloat16 attends to all windows in one call.
+
     Returns:
         False, and the model is as it was, when its family is not one that can.
     """
     if transformer.config.model_type not in SHARED_PREFIX_FAMILIES:
         return False
     transformer.model.language_model.set_attn_implementation(_NAME)
+    if torch.cuda.is_available() and transformer.dtype is torch.bfloat16:
+        attend_to_windows(transformer.model.visual)
     return True
 
 
@@ -51,6 +58,9 @@ def _attention(
     """What transformers calls: tensors [R, heads, L, D] to [R, L, H, D]; with ``group_spans`` R is 1."""
     if group_spans is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    scale, dropout = options["scaling"], options["dropout"]
+    if packs(query) and not dropout:
+        return attend_to_groups(query, key, value, group_spans, scale), None
     cuts = _cuts(group_spans, query.device)
     lengths = [length for prompt_length, blocks in cuts for length in (prompt_length, *map(len, blocks))]
     groups: Any = module.num_key_value_groups
@@ -58,7 +68,6 @@ def _attention(
         *(torch.split(tensor, lengths, dim=2) for tensor in (query, repeat_kv(key, groups), repeat_kv(value, groups))),
         strict=True,
     )
-    scale, dropout = options["scaling"], options["dropout"]
     attended = []
     for _, blocks in cuts:
         queries, prompt_key, prompt_value = next(pieces)
