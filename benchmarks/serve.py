@@ -103,7 +103,8 @@ def measure_bare(paths: list[Path], cores: int, seconds: float) -> tuple[float, 
 
 
 def start_service(artifact: Path, cores: int, replicas: int) -> str:
-    """`serve deploy` of the light scorer on a cluster of its own."""
+    """`serve deploy` of the light scorer on a cluster of its own, with the environment of the images."""
+    os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "actors.serve_proxy:middlewares"
     ray.init(
         address="local", num_cpus=2 * cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
     )

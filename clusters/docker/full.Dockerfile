@@ -23,4 +23,5 @@ RUN pip install --no-cache-dir '.[train,serve]' 'ray[default]' py-spy \
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     RAY_AUTH_MODE=token \
+    RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=actors.serve_proxy:middlewares \
     PYTHONUNBUFFERED=1

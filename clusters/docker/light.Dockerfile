@@ -19,4 +19,5 @@ RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/wh
 RUN useradd --create-home ray
 USER ray
 ENV RAY_AUTH_MODE=token \
+    RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=actors.serve_proxy:middlewares \
     PYTHONUNBUFFERED=1

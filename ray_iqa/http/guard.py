@@ -11,17 +11,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ray_iqa.http.metrics import HttpMetrics
 from ray_iqa.http.problems import Problem, as_problem
-from ray_iqa.http.scores import BusyError
 from ray_iqa.http.settings import Settings
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _CLIENT_GONE = 499
-_HEADERS = {
+FULL_HEADER = "X-Service-Full"
+SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id that came with a request, or a new one."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def full() -> Problem:
+    """Refusal of an unread body; unlike a busy model's it holds for whatever is asked, which the header says."""
+    headers = {"Retry-After": "1", FULL_HEADER: "1"}
+    return Problem(503, "busy", "this service has as many requests as it can take", headers=headers)
 
 
 class Guard:
@@ -43,8 +55,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = request_id_of(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         body = _Body(receive, self._settings.limits.max_request_bytes)
         began, status = time.perf_counter(), 0
@@ -55,7 +66,7 @@ class Guard:
                 status = message["status"]
                 out = MutableHeaders(scope=message)
                 named = {"X-Request-Id": request_id} if self._names_requests else {}
-                for name, value in (_HEADERS | named).items():
+                for name, value in (SAFE_HEADERS | named).items():
                     out.setdefault(name, value)
             await send(message)
 
@@ -78,7 +89,7 @@ class Guard:
             yield
             return
         if self._num_pending >= self._settings.limits.max_pending_requests:
-            raise BusyError("this service has as many requests as it can take", 1.0)
+            raise full()
         self._num_pending += 1
         try:
             yield

@@ -1,11 +1,12 @@
 """The real thing: Ray Serve with a small artifact, spoken to over HTTP."""
 
 import asyncio
+import base64
 import io
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -77,7 +78,15 @@ def scorer(folder: Path) -> RaliScorer:
 
 
 @pytest.fixture(scope="module")
-def url(local_ray: None, folder: Path, scorer: RaliScorer) -> Iterator[str]:  # noqa: ARG001 - both must exist first
+def doorkeeper() -> Iterator[None]:
+    """What the images set on every node."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "actors.serve_proxy:middlewares")
+        yield
+
+
+@pytest.fixture(scope="module")
+def url(doorkeeper: None, local_ray: None, folder: Path, scorer: RaliScorer) -> Iterator[str]:  # noqa: ARG001 - come first
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -94,11 +103,12 @@ def _deploy(artifact: Path) -> None:
         "access": {"no_auth": True, "requests_per_second": 10_000, "burst": 10_000},
     }
     light = {"max_ongoing_requests": 4, "max_queued_requests": 6, "user_config": {"artifact": str(artifact)}}
+    limits = {"max_images": 30, "request_timeout_s": 300}
     application = {
         "name": "iqa",
         "import_path": "serve_app:build_app",
         "args": arguments,
-        "deployments": [{"name": "LightScorer", **light}, {"name": "Ingress", "user_config": {"max_images": 30}}],
+        "deployments": [{"name": "LightScorer", **light}, {"name": "Ingress", "user_config": limits}],
     }
     _get_global_client().deploy_apps(ServeDeploySchema(applications=[application]), _blocking=True)
 
@@ -127,6 +137,50 @@ def test_an_overload_is_refused_politely_and_passes(url: str) -> None:
     assert sum(reply.status_code == 200 for reply in replies) > 5
     assert all("retry-after" in reply.headers for reply in replies if reply.status_code == 503)
     assert httpx.post(f"{url}/v1/score", files=_files(1), timeout=60).status_code == 200
+
+
+def test_the_proxy_refuses_for_a_full_service_and_all_it_took_are_answered(url: str) -> None:
+    async def run() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=300) as client:
+            await asyncio.sleep(1.0)  # whatever was refused before is forgotten
+            slow = [SlowBody() for _ in range(12)]  # limits.max_pending_requests
+            kind = {"Content-Type": "application/json"}
+            replies = [client.post("/v1/score", content=body.parts(), headers=kind) for body in slow]
+            taken = [asyncio.create_task(reply) for reply in replies]
+            await asyncio.gather(*(body.begun.wait() for body in slow))
+            await asyncio.sleep(1.0)  # none of them may come behind what follows
+            counted = False
+            while not counted:
+                refused = await client.post("/v1/score", files=_files(1))
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+                counted = _counted_by_a_proxy("busy")
+            assert refused.json()["type"] == "urn:ray-iqa:problem:busy"
+            assert refused.headers.get_list("x-request-id") == [refused.json()["instance"]]
+            assert (await client.get("/livez")).status_code == 200
+            for body, reply in zip(slow, taken, strict=True):
+                body.rest.set()
+                assert (await reply).status_code == 200
+
+    asyncio.run(run())
+
+
+class SlowBody:
+    """One picture as JSON, held back after the first few bytes."""
+
+    def __init__(self) -> None:
+        self.begun, self.rest = asyncio.Event(), asyncio.Event()
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        yield b'{"images": ['
+        self.begun.set()
+        await self.rest.wait()
+        yield f'"{base64.b64encode(_files(3)[0][1][1]).decode()}"]}}'.encode()
+
+
+def _counted_by_a_proxy(problem: str) -> bool:
+    exported = httpx.get(f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics").text.splitlines()
+    refusals = [line for line in exported if line.startswith("ray_ray_iqa_refusals_total{")]
+    return any(f'problem="{problem}"' in line and not re.search('replica="[^"]', line) for line in refusals)
 
 
 def test_a_killed_replica_loses_no_accepted_request(url: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from autoscaler_plan import CLUSTERS, REPOSITORY
+from ray.serve._private.utils import call_function_from_import_path
 
 FILES = sorted((CLUSTERS / "docker").glob("*.Dockerfile"))
 EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -22,6 +23,8 @@ def test_a_container_file_names_what_is_there(path: Path) -> None:
     (extras,) = re.findall(r"'\.\[([\w,]+)\]'", text)
     assert set(extras.split(",")) <= set(EXTRAS)
     assert "RAY_AUTH_MODE=token" in text
+    (middlewares,) = re.findall(r"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=(\S+)", text)
+    assert call_function_from_import_path(middlewares)  # as Serve's proxies do
 
 
 def test_the_light_image_has_no_engine() -> None:

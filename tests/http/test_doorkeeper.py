@@ -1,0 +1,151 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.types import Message, Receive, Scope, Send
+
+from ray_iqa.config.serve import LimitsConfig
+from ray_iqa.http.doorkeeper import Doorkeeper
+from ray_iqa.http.guard import Guard
+from ray_iqa.http.metrics import HttpMetrics
+from ray_iqa.http.problems import as_problem
+from ray_iqa.http.scores import BusyError
+from ray_iqa.http.settings import Settings
+
+
+class Service:
+    """Replicas behind a doorkeeper; each takes two bodies and answers them when told to."""
+
+    def __init__(self, num_replicas: int) -> None:
+        self.asked = self.now = 0.0
+        self.release = asyncio.Event()
+        self.replicas: list[Guard] = []
+        self._inside: dict[int, int] = {}
+        for _ in range(num_replicas):
+            self.add_replica()
+        self._door = Doorkeeper(self._route, lambda: self.now)
+
+    def add_replica(self) -> None:
+        settings = Settings(LimitsConfig(max_pending_requests=2))
+        self.replicas.append(Guard(self._answer, settings, HttpMetrics(), names_requests=False))
+
+    async def ask(self, method: str = "POST", path: str = "/", after: asyncio.Event | None = None) -> Message:
+        """Start of the answer."""
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            raise AssertionError("nothing here reads a body")
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"x-request-id", b"of-the-client")]
+        scope = {"type": "http", "method": method, "path": path, "headers": headers, "after": after}
+        await self._door(scope, receive, send)
+        return sent[0]
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        if scope["after"] is not None:
+            await scope["after"].wait()
+        place = min(range(len(self.replicas)), key=lambda place: self._inside.get(place, 0))
+        self._inside[place] = self._inside.get(place, 0) + 1
+        try:
+            await self.replicas[place](scope, receive, send)
+        finally:
+            self._inside[place] -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        if scope["path"] == "/busy":
+            raise as_problem(BusyError("all replicas of this model are busy", 5.0))
+        if scope["method"] == "POST":
+            await self.release.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+
+def _with(num_replicas: int, check: Callable[[Service], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await check(Service(num_replicas))
+
+    asyncio.run(run())
+
+
+def test_a_full_service_is_asked_once_and_again_when_it_has_answered() -> None:
+    async def check(service: Service) -> None:
+        accepted = [asyncio.create_task(service.ask()) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert (await service.ask())["status"] == 503
+        refused = [await service.ask() for _ in range(5)]
+        assert service.asked == 3
+        assert {reply["status"] for reply in refused} == {503}
+        headers = dict(refused[0]["headers"])
+        assert (headers[b"retry-after"], headers[b"x-request-id"]) == (b"1", b"of-the-client")
+        assert headers[b"content-type"] == b"application/problem+json"
+        assert headers[b"x-content-type-options"] == b"nosniff"
+        assert (await service.ask("GET"))["status"] == 200
+        service.release.set()
+        assert [(await task)["status"] for task in accepted] == [200, 200]
+        assert (await service.ask())["status"] == 200
+
+    _with(1, check)
+
+
+def test_nothing_is_refused_while_a_replica_has_room() -> None:
+    async def check(service: Service) -> None:
+        burst = [asyncio.create_task(service.ask()) for _ in range(12)]
+        await asyncio.sleep(0)
+        assert sum(task.done() for task in burst) == 8
+        assert (await service.ask())["status"] == 503
+        service.release.set()
+        assert sorted([(await task)["status"] for task in burst]) == [200] * 4 + [503] * 8
+        service.release.clear()
+        again = [asyncio.create_task(service.ask()) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in again)
+        service.release.set()
+        assert {(await task)["status"] for task in again} == {200}
+
+    _with(2, check)
+
+
+def test_a_new_replica_is_found_while_the_old_one_is_full() -> None:
+    async def check(service: Service) -> None:
+        accepted = [asyncio.create_task(service.ask()) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert (await service.ask())["status"] == 503
+        service.add_replica()
+        service.now += 0.6
+        more = [asyncio.create_task(service.ask()) for _ in range(2)]
+        await asyncio.sleep(0)
+        service.release.set()
+        assert [(await task)["status"] for task in [*accepted, *more]] == [200] * 4
+
+    _with(1, check)
+
+
+def test_bodies_that_overtake_each_other_leave_no_room_unused() -> None:
+    async def check(service: Service) -> None:
+        late = asyncio.Event()
+        delayed = asyncio.create_task(service.ask(after=late))  # the first to come, the last to arrive
+        accepted = [asyncio.create_task(service.ask()) for _ in range(2)]
+        await asyncio.sleep(0)
+        late.set()
+        assert (await delayed)["status"] == 503
+        service.release.set()
+        assert (await accepted[0])["status"] == 200
+        service.release.clear()
+        more = [asyncio.create_task(service.ask()) for _ in range(2)]
+        await asyncio.sleep(0)
+        service.release.set()
+        assert {(await task)["status"] for task in more} == {200}
+
+    _with(1, check)
+
+
+def test_one_busy_model_closes_no_door() -> None:
+    async def check(service: Service) -> None:
+        service.release.set()
+        assert (await service.ask(path="/busy"))["status"] == 503
+        assert (await service.ask())["status"] == 200
+
+    _with(1, check)
