@@ -109,7 +109,7 @@ class StepWork:
         """What the worker has prepared, then from the end of the longest queue: its preparer comes there last."""
         taken: list[LabelledImage] = []
         while len(taken) < count and self.num_waiting:
-            own = self._waiting[worker.slot] or self._waiting[_NOBODY]
+            own = self._waiting.get(worker.slot) or self._waiting[_NOBODY]
             taken.append(own.popleft() if own else max(self._waiting.values(), key=len).pop())
         self._held[worker].update(dict.fromkeys(taken))
         return taken
