@@ -7,6 +7,7 @@ worker on its way while another one is ready.
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -30,13 +31,13 @@ FETCH_S = 60.0  # to bring an answer that is there to the driver
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One rollout worker and the call it is busy with."""
+    """One rollout worker and the calls it has, in the order in which it works on them."""
 
     slot: int
     handle: Handle
     stage: Literal["waiting", "starting", "joining", "ready"] = "waiting"
-    call: "ray.ObjectRef[Any] | None" = None
-    deadline: float = 0.0
+    calls: "deque[tuple[ray.ObjectRef[Any], float]]" = field(default_factory=deque)  # each with its seconds
+    deadline: float = 0.0  # of the first call
     place: ProcessPlace | None = None
     refusals: int = 0  # of weights, in a row
     receipt: WeightReceipt | None = None
@@ -101,8 +102,15 @@ class Fleet:
         return len(self._workers) - len(self.ready())
 
     def send(self, worker: Worker, call: "ray.ObjectRef[Any]", deadline_s: float) -> None:
-        """Note that ``worker`` is busy with ``call``."""
-        worker.call, worker.deadline = call, time.monotonic() + deadline_s
+        """Note that ``worker`` has ``call``, which it begins when it has answered the calls before."""
+        worker.calls.append((call, deadline_s))
+        if len(worker.calls) == 1:
+            worker.deadline = time.monotonic() + deadline_s
+
+    def forget_calls(self) -> None:
+        """Nobody wants to know any more what ready workers answer."""
+        for worker in self.ready():
+            worker.calls.clear()
 
     def renew_weights(self) -> None:
         """Bring everyone who holds weights to the current snapshot; they are ready again when they hold it."""
@@ -121,7 +129,7 @@ class Fleet:
             ResourceError: no worker can start, or one was replaced too often.
             LearnerLostError: the current weights are gone.
         """
-        busy = {worker.call: worker for worker in self._workers.values() if worker.call is not None}
+        busy = {worker.calls[0][0]: worker for worker in self._workers.values() if worker.calls}
         assert busy, "somebody must be busy: reserved slots are always filled"
         left_s = min(worker.deadline for worker in busy.values()) - time.monotonic()
         ray.wait(list(busy), timeout=min(max(0.0, left_s), SAY_WAITING_S))
@@ -139,13 +147,15 @@ class Fleet:
             self._remove(worker)
 
     def _settle(self, worker: Worker, timeout_s: float) -> Outcome | None:
-        call, worker.call = worker.call, None
+        call, deadline_s = worker.calls.popleft()
+        if worker.calls:
+            worker.deadline = time.monotonic() + worker.calls[0][1]
         was_ready = worker.stage == "ready"
         try:
             answer = ray.get(call, timeout=timeout_s)
         except GetTimeoutError as error:
             if worker.stage == "waiting":
-                worker.call = call
+                worker.calls.append((call, deadline_s))
                 self._wait_on(worker)
             else:
                 self._lose(worker, error)
@@ -175,6 +185,7 @@ class Fleet:
             self._be_ready(worker, initial)
             return
         worker.stage = "joining"
+        worker.calls.clear()
         install = worker.handle.install.remote(self.snapshot(), self.weights.canary_max_abs)
         self.send(worker, install, self.weights.phase_deadline_s)
 

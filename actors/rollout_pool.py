@@ -1,33 +1,22 @@
 """Many rollout workers behind one sampler."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import ray
 from ray.util.metrics import Gauge
 
-from actors.fleet import MAX_FAILURES_IN_A_ROW, Fleet, Worker
+from actors.fleet import Fleet
 from actors.rollout_worker import Handle
-from ray_iqa.errors import ResourceError
+from actors.step_work import StepWork
 from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """Some of a step's images, sampled in one call."""
-
-    start: int
-    images: Sequence[LabelledImage]
-    losses: int = 0  # workers lost over it
 
 
 class RolloutPool:
     """`protocols.Sampler` over a fleet that changes while it works.
 
-    The images of a worker that is lost go to whoever is ready next, in the same step. Sampling seeds depend on the
-    image, so the result is the same whoever samples it.
+    No engine waits for another one while images are left, see `StepWork`. Those of a worker that is lost go to whoever
+    is ready, in the same step. Sampling seeds depend on the image, so the result is the same whoever samples it.
     """
 
     def __init__(self, fleet: Fleet) -> None:
@@ -35,7 +24,7 @@ class RolloutPool:
         self._wanted = fleet.rollout.min_workers
         self._lock = threading.Lock()  # sampling ahead and publishing exclude each other
         self._busy_s: dict[int, float] = {}
-        self._preparers: dict[int, int] = {}  # slot of the worker that prepared a part, by the part's start
+        self._preparers: dict[LabelledImage, int] = {}  # slots of workers
         self._queue = Gauge("iqa_rollout_queue_images", "images of the step in hand that no worker has yet")
         self.weights_fixed = threading.Lock()
         """Held by whoever needs the weights to stay; publishing waits for it."""
@@ -64,10 +53,11 @@ class RolloutPool:
         """
         with self._lock:
             workers = self._fleet.ready()
-            parts = self._parts(images) if workers else []
-            self._preparers = {part.start: workers[place % len(workers)].slot for place, part in enumerate(parts)}
+            share = -(-len(images) // max(1, len(workers)))
+            self._preparers = {}
             for place, worker in enumerate(workers):
-                own = [image for part in parts[place :: len(workers)] for image in part.images]
+                own = images[place * share : (place + 1) * share]
+                self._preparers |= dict.fromkeys(own, worker.slot)
                 worker.handle.prepare.remote(own)
 
     def resize(self, wanted: int) -> None:
@@ -120,47 +110,18 @@ class RolloutPool:
         self._fleet.close()
 
     def _sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> list[RolloutGroup]:
-        groups: list[RolloutGroup | None] = [None] * len(images)
-        busy_s: dict[int, float] = {}
-        waiting = deque(self._parts(images))
-        at_work: dict[Worker, _Part] = {}
-        while waiting or at_work:
-            for worker in self._fleet.ready():
-                if waiting and worker not in at_work:
-                    at_work[worker] = part = self._part_for(worker, waiting)
-                    waiting.remove(part)
-                    call = worker.handle.sample.remote(part.images, spec)
-                    self._fleet.send(worker, call, self._fleet.rollout.sample_deadline_s)
-            self._queue.set(sum(len(part.images) for part in waiting))
+        self._fleet.forget_calls()  # of a step that an error ended
+        rollout = self._fleet.rollout
+        work = StepWork(images, rollout.max_num_seqs, spec.num_completions, self._preparers)
+        while not work.is_done():
+            for part in work.hand_out(self._fleet.ready()):
+                call = part.worker.handle.sample.remote(part.images, spec, part.leave)
+                self._fleet.send(part.worker, call, rollout.sample_deadline_s)
+            self._queue.set(work.num_waiting)
             for outcome in self._fleet.wait():
-                part = at_work.pop(outcome.worker)
                 if outcome.answer is None:
-                    waiting.appendleft(_after_loss(part))
-                    continue
-                sampled, seconds = outcome.answer
-                groups[part.start : part.start + len(sampled)] = sampled
-                busy_s[outcome.worker.slot] = busy_s.get(outcome.worker.slot, 0.0) + seconds
-        self._busy_s = busy_s
-        return [group for group in groups if group is not None]
-
-    def _part_for(self, worker: Worker, waiting: Sequence[_Part]) -> _Part:
-        """What this worker has prepared, or the first."""
-        prepared = (part for part in waiting if self._preparers.get(part.start) == worker.slot)
-        return next(prepared, waiting[0])
-
-    def _parts(self, images: Sequence[LabelledImage]) -> list[_Part]:
-        """One part for a single worker; otherwise two per worker, so that a fast one takes more."""
-        workers = len(self._fleet.ready())
-        num_parts = 1 if workers <= 1 else 2 * workers
-        size = -(-len(images) // num_parts)
-        return [_Part(start=start, images=images[start : start + size]) for start in range(0, len(images), size)]
-
-
-def _after_loss(part: _Part) -> _Part:
-    losses = part.losses + 1
-    if losses > MAX_FAILURES_IN_A_ROW:
-        raise ResourceError(
-            f"rollout workers failed {losses} times in a row on the same {len(part.images)} images, "
-            f"the first of them {part.images[0].image_path}"
-        )
-    return replace(part, losses=losses)
+                    work.lose(outcome.worker)
+                else:
+                    work.finish(outcome.worker, *outcome.answer)
+        self._busy_s = work.busy_s
+        return [work.groups[image] for image in images]

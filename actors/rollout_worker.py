@@ -41,10 +41,12 @@ class RolloutWorker:
 
             self._sampler = VllmSampler(*self._settings)
 
-    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> tuple[list[RolloutGroup], float]:
-        """See `protocols.Sampler.sample`; beside the groups the seconds this worker took."""
+    def sample(
+        self, images: Sequence[LabelledImage], spec: SamplingSpec, leave: int = 0
+    ) -> tuple[list[RolloutGroup], float]:
+        """See `VllmSampler.sample`; beside the groups the seconds this worker took."""
         began = time.perf_counter()
-        groups = self._sampler.sample(images, spec)
+        groups = self._sampler.sample(images, spec, leave)
         return groups, time.perf_counter() - began
 
     def prepare(self, images: Sequence[LabelledImage]) -> None:

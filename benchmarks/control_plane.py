@@ -47,7 +47,12 @@ class ReadyWorker:
     def start(self) -> None:
         """There is no engine."""
 
-    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> tuple[list[RolloutGroup], float]:
+    def sample(
+        self,
+        images: Sequence[LabelledImage],
+        spec: SamplingSpec,
+        leave: int = 0,  # noqa: ARG002 - the contract
+    ) -> tuple[list[RolloutGroup], float]:
         """K completions for each image, their scores random."""
         rng = np.random.default_rng(len(images))
         return [ready_group(image, spec, rng) for image in images], 0.0

@@ -56,7 +56,12 @@ class SleepingWorker:
     def prepare(self, images: Sequence[LabelledImage]) -> None:
         """There is nothing to read."""
 
-    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> tuple[list[RolloutGroup], float]:
+    def sample(
+        self,
+        images: Sequence[LabelledImage],
+        spec: SamplingSpec,
+        leave: int = 0,  # noqa: ARG002 - the contract
+    ) -> tuple[list[RolloutGroup], float]:
         """One empty completion per image."""
         seconds = len(images) * self._seconds_per_image * spec.max_tokens / LONG
         time.sleep(seconds)

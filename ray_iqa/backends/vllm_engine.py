@@ -79,25 +79,6 @@ def start_async_engine(
     return AsyncLLM.from_engine_args(arguments, stat_loggers=list(stat_loggers))
 
 
-def run_to_end(llm: Any, prompts: Sequence[Any], params: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - vllm is untyped
-    """Answers to rendered prompts, all submitted together, in their order; `LLM.generate` would render them first."""
-    from vllm.sampling_params import RequestOutputKind
-
-    engine, numbers, added = llm.llm_engine, [], []
-    try:
-        for prompt, each in zip(prompts, params, strict=True):
-            each.output_kind = RequestOutputKind.FINAL_ONLY
-            numbers.append(str(next(llm.request_counter)))
-            added.append(engine.add_request(numbers[-1], dict(prompt), each))
-    except Exception:
-        engine.abort_request(added, internal=True)
-        raise
-    finished: dict[str, Any] = {}
-    while engine.has_unfinished_requests():
-        finished |= {output.request_id: output for output in engine.step() if output.finished}
-    return [finished[number] for number in numbers]
-
-
 def _set_environment() -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")

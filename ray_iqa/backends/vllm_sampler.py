@@ -3,19 +3,19 @@
 Letters: K completions per image, P prompt tokens, T completion tokens.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ray_iqa.backends.vllm_engine import refusals_named, run_to_end, start_engine
+from ray_iqa.backends.vllm_engine import refusals_named, start_engine
 from ray_iqa.backends.vllm_prompts import ImagePrompts, Prompt
 from ray_iqa.backends.weight_install import load_snapshot, repack_output_head, reset_caches
 from ray_iqa.backends.weight_manifest import check_manifest, expected_parameters
 from ray_iqa.backends.weight_receive import TransferReceiver
+from ray_iqa.backends.working_engine import WorkingEngine
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.images import load_image
@@ -60,9 +60,9 @@ class VllmSampler:
         self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, transfer_backend)
         self._prompts = ImagePrompts(self._llm, self.inputs.prompt_token_ids)
         self._receiver = TransferReceiver(self._llm, self._expected)
-        self._sleeps = self._llm.llm_engine.vllm_config.model_config.enable_sleep_mode
         self._policy_version: int | None = 0
-        self._sleep()
+        self._engine = WorkingEngine(self._llm)
+        self._spec: SamplingSpec | None = None  # of the newest sampling
 
     @property
     def policy_version(self) -> int:
@@ -79,15 +79,19 @@ class VllmSampler:
         """Name and shape of every parameter that a snapshot must carry."""
         return dict(self._expected)
 
-    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> list[RolloutGroup]:
+    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec, leave: int = 0) -> list[RolloutGroup]:
         """K completions for each image, in the order of ``images``; temperature 0 repeats the one greedy answer.
+
+        With ``leave`` the call comes back when at most so many completions are unfinished, with the images that are
+        done. The others go on in the next call, beside its own images, and weights cannot change until they are done.
+        A call with another spec drops them.
 
         Raises:
             DataError: an image cannot be read; the message names it.
             ConfigError: vLLM refuses a prompt, such as one longer than ``rollout.max_model_len``.
             WeightTransferError: an earlier weight update failed half-way.
         """
-        return self._sample(images, self._prompts.take(images), spec)
+        return self._sample(images, self._prompts.take(images), spec, leave)
 
     def prepare(self, images: Sequence[LabelledImage]) -> None:
         """Read and preprocess the images of a coming `sample`; weights may change in between.
@@ -104,11 +108,15 @@ class VllmSampler:
         return self._sample(images, self._prompts.rendered([self.prompt(picture) for picture in pictures]), spec)
 
     def _sample(
-        self, images: Sequence[LabelledImage], prompts: Sequence[Prompt], spec: SamplingSpec
+        self, images: Sequence[LabelledImage], prompts: Sequence[Prompt], spec: SamplingSpec, leave: int = 0
     ) -> list[RolloutGroup]:
         version = self.policy_version
-        with self._awake(), refusals_named():
-            results = run_to_end(self._llm, prompts, [sampling_params(self.inputs, image, spec) for image in images])
+        if spec != self._spec:
+            self._engine.drop()
+        self._spec = spec
+        with self._engine.awake(), refusals_named():
+            self._engine.add(prompts, [sampling_params(self.inputs, image, spec) for image in images], images)
+            results = self._engine.run(leave)
         return [
             RolloutGroup(
                 image=image,
@@ -116,14 +124,16 @@ class VllmSampler:
                 completions=_completions(self.inputs, result, spec),
                 policy_version=version,
             )
-            for image, result in zip(images, results, strict=True)
+            for image, result in results
         ]
 
     def generate(self, prompts: Sequence[Prompt], params: Sequence[Any]) -> list[Any]:  # Any: vLLM's own types
         """Answers to prompts made by `prompt`, each with its own vLLM sampling parameters; raises as `sample`."""
+        assert not self._engine.num_unfinished, "sample([], spec) finishes the images that were left"
         rendered = self._prompts.rendered(prompts)
-        with self._awake(), refusals_named():
-            return run_to_end(self._llm, rendered, params)
+        with self._engine.awake(), refusals_named():
+            self._engine.add(rendered, params, rendered)
+            return [result for _, result in self._engine.run()]
 
     def score(self, image_path: str, token_ids: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Teacher-forced log-probabilities of an answer.
@@ -147,12 +157,11 @@ class VllmSampler:
         ``canary_max_abs`` is the largest allowed |log-probability difference| of the snapshot's canary.
 
         Raises:
-            WeightTransferError: the manifest does not fit the model (the old weights still answer), or loading or
-                the canary failed (nothing answers until a later snapshot is installed whole).
+            WeightTransferError: the manifest does not fit the model or images are unfinished (the old weights still
+                answer), or loading or the canary failed (nothing answers until a later snapshot is installed whole).
         """
-        check_manifest(snapshot.manifest, self._expected)
-        self._policy_version = None
-        with self._awake():
+        self._begin_update(snapshot.manifest)
+        with self._engine.awake():
             load_snapshot(self._llm, snapshot)
             return self._accept(snapshot.policy_version, snapshot.canary, canary_max_abs)
 
@@ -164,11 +173,11 @@ class VllmSampler:
         """Open a broadcast; from here to `finish_update` nothing answers.
 
         Raises:
-            WeightTransferError: the manifest does not fit the model (the old weights still answer), or vLLM failed.
+            WeightTransferError: the manifest does not fit the model or images are unfinished (the old weights still
+                answer), or vLLM failed.
         """
-        check_manifest(manifest, self._expected)
-        self._policy_version = None
-        self._wake_up()
+        self._begin_update(manifest)
+        self._engine.wake_up()
         self._receiver.start()
 
     def receive_chunk(self, update_info: Mapping[str, Any]) -> None:
@@ -181,13 +190,20 @@ class VllmSampler:
         Raises:
             WeightTransferError: a parameter did not arrive, or the canary failed; nothing answers.
         """
-        with self._awake():
+        with self._engine.awake():
             self._receiver.finish()
             return self._accept(policy_version, canary, canary_max_abs)
 
     def close(self) -> None:
         """Stop the engine; nothing else may be called afterwards."""
         self._llm.llm_engine.engine_core.shutdown()
+
+    def _begin_update(self, manifest: Sequence[TensorSpec]) -> None:
+        """The first step of any update: from here on nothing answers."""
+        if self._engine.num_unfinished:
+            raise WeightTransferError(f"weights stay while {self._engine.num_unfinished} images are being sampled")
+        check_manifest(manifest, self._expected)
+        self._policy_version = None
 
     def _accept(self, policy_version: int, canary: Canary | None, canary_max_abs: float) -> WeightReceipt:
         """The last step of any update: drop what is left of the old weights, then ask the canary."""
@@ -214,22 +230,6 @@ class VllmSampler:
     def prompt(self, picture: Image.Image, answer: Sequence[int] = ()) -> Prompt:
         """What `generate` takes: the question about a picture, and the tokens of an answer begun."""
         return self._prompts.of(picture, answer)
-
-    @contextmanager
-    def _awake(self) -> Iterator[None]:
-        self._wake_up()
-        try:
-            yield
-        finally:
-            self._sleep()
-
-    def _wake_up(self) -> None:
-        if self._sleeps:
-            self._llm.wake_up()
-
-    def _sleep(self) -> None:
-        if self._sleeps:
-            self._llm.sleep(level=1)
 
 
 def sampling_params(inputs: PolicyInputs, image: LabelledImage, spec: SamplingSpec) -> Any:  # noqa: ANN401 - vllm is untyped

@@ -35,7 +35,8 @@ class VllmRolloutConfig(Section):
     kv_cache_gib: PositiveFloat = 1.0
     """Size of the KV cache on a CPU; ignored on a GPU."""
     max_num_seqs: PositiveInt = 256
-    """Completions decoded at the same time by one engine."""
+    """Completions decoded at the same time by one engine. A step that fits is handed out at once, evenly; the images
+    of a larger one wait for whichever engine has room first."""
     enforce_eager: bool = False
     """Skip compilation; for tests and tiny policies."""
     num_threads: PositiveInt | None = None

@@ -45,7 +45,12 @@ class StandInWorker:
     def start(self) -> None:
         self._fail("start")
 
-    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> tuple[list[RolloutGroup], float]:
+    def sample(
+        self,
+        images: Sequence[LabelledImage],
+        spec: SamplingSpec,
+        leave: int = 0,  # noqa: ARG002 - the contract
+    ) -> tuple[list[RolloutGroup], float]:
         self._fail("sample")
         self._record(len(images))
         if self._prepared and any(image not in self._prepared for image in images):
@@ -86,6 +91,7 @@ class StandInWorker:
                     os._exit(1)
                 case "stop":
                     os.kill(os.getpid(), signal.SIGSTOP)
+                    time.sleep(60)  # woken up to tell its stack, it is still here until it is killed
                 case "slow":
                     time.sleep(4)
                 case "refuse":
