@@ -20,7 +20,11 @@ import deepspeed
 from deepspeed.accelerator import get_accelerator
 from transformers.integrations.deepspeed import HfDeepSpeedConfig
 
+from ray_iqa.backends.compiler import without_compiler
 from ray_iqa.policy.logprobs import TokenScorer
+
+with without_compiler():  # it would compile an optimizer that nothing here uses
+    import deepspeed.runtime.zero.muon.muon_optimizer
 
 
 def join_process_group() -> torch.device:

@@ -1,13 +1,15 @@
 """Starts and runs vLLM engines; the only file that knows vLLM's engine arguments."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
+from ray_iqa.backends.compiler import without_compiler
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.errors import ConfigError
@@ -37,8 +39,11 @@ def start_engine(
     if rollout.num_threads is not None:
         torch.set_num_threads(rollout.num_threads)
 
-    from vllm import LLM
+    with _compiler_if_used(rollout):
+        from vllm import LLM
+        from vllm.v1.worker import gpu_model_runner  # noqa: F401 - would come later; CPU workers derive from it
 
+    gc.freeze()  # vLLM collects garbage five times in a start, each time through the million objects of its imports
     transfer = {} if transfer_backend is None else {"weight_transfer_config": {"backend": transfer_backend}}
     # It warns in every update of modules that have no weights; what an update must hold is checked by name.
     logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").setLevel(logging.ERROR)
@@ -76,13 +81,21 @@ def start_async_engine(
         **backend,
         worker_extension_cls="ray_iqa.backends.weight_install.FolderInstall",
     )
-    return AsyncLLM.from_engine_args(arguments, stat_loggers=list(stat_loggers))
+    with _compiler_if_used(rollout):  # by the core
+        return AsyncLLM.from_engine_args(arguments, stat_loggers=list(stat_loggers))
 
 
 def _set_environment() -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # several engines may share the cores
+
+
+def _compiler_if_used(rollout: VllmRolloutConfig) -> AbstractContextManager[None]:
+    """On a CPU, an engine that is to be eager compiles nothing at all, not even the counting of a token's rank."""
+    from vllm.platforms import current_platform
+
+    return without_compiler() if current_platform.is_cpu() and rollout.enforce_eager else nullcontext()
 
 
 def _arguments(

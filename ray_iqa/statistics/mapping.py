@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import leastsq
 from scipy.special import expit
 
 from ray_iqa.errors import StatisticsError
@@ -23,6 +23,8 @@ Vector = NDArray[np.float64]
 Form = Literal["logistic4", "logistic5"]
 
 _MAX_EVALUATIONS = 20_000
+_TOLERANCE = 1e-8  # relative, of squared error, parameters and gradient
+_CONVERGED = (1, 2, 3, 4)  # MINPACK's codes of those three
 # (centre, width) in standard deviations of the predictions
 _STARTS = tuple((centre, width) for width in (0.1, 0.3, 1.0, 3.0) for centre in (-1.0, 0.0, 1.0))
 _NEGLIGIBLE = 1e-14
@@ -133,16 +135,21 @@ def _best_start(
     target = _without_linear_part(y, x, with_slope)
     best: tuple[float, bool, tuple[float, ...]] | None = None
     for centre, width in starts:
-        result = least_squares(
-            _residuals,
-            [centre, np.log(width)],
-            method="lm",
-            max_nfev=_MAX_EVALUATIONS,
-            args=(x, target, with_slope),
-        )
-        error, parameters = _solved(float(result.x[0]), _width(result.x[1]), x, y, with_slope)
+        with np.errstate(over="ignore"):  # of a covariance that comes along
+            found, *_, status = leastsq(
+                _residuals,
+                [centre, np.log(width)],
+                (x, target, with_slope),
+                _jacobian,
+                full_output=True,
+                ftol=_TOLERANCE,
+                xtol=_TOLERANCE,
+                gtol=_TOLERANCE,
+                maxfev=_MAX_EVALUATIONS,
+            )
+        error, parameters = _solved(float(found[0]), _width(found[1]), x, y, with_slope)
         if best is None or error < best[0]:
-            best = error, bool(result.status > 0), parameters
+            best = error, status in _CONVERGED, parameters
     return best
 
 
@@ -153,6 +160,24 @@ def _residuals(theta: Vector, x: Vector, target: Vector, with_slope: bool) -> Ve
     # A step beyond all predictions is constant and explains nothing.
     height = float(step @ target) / power if power > _NEGLIGIBLE * len(x) else 0.0
     return target - height * step
+
+
+def _jacobian(theta: Vector, x: Vector, target: Vector, with_slope: bool) -> Vector:
+    """Derivatives of `_residuals` by centre and log width, [n, 2]; the height follows both."""
+    width = _width(theta[1])
+    offset = (x - theta[0]) / width
+    logistic = expit(offset)
+    step = _without_linear_part(logistic, x, with_slope)
+    power = float(step @ step)
+    if power <= _NEGLIGIBLE * len(x):
+        return np.zeros((len(x), 2))
+    height = float(step @ target) / power
+    slope = logistic * (1.0 - logistic)
+    by_centre = _without_linear_part(-slope / width, x, with_slope)
+    by_log_width = _without_linear_part(-slope * offset, x, with_slope)
+    moved = np.stack([by_centre, by_log_width], axis=1)
+    height_moved = (target - 2.0 * height * step) @ moved / power
+    return -(height * moved + np.outer(step, height_moved))
 
 
 def _without_linear_part(values: Vector, x: Vector, with_slope: bool) -> Vector:

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from ray_iqa.telemetry.event_file import EventFile
+from ray_iqa.telemetry.event_file import EventFile, summaries
 from ray_iqa.telemetry.json_lines import JsonLinesLog
 
 
@@ -26,8 +26,7 @@ class Curves:
         self._lines.log(step, figures)
         if self._file is None:
             self._file = EventFile(self._folder, self._purge_step)
-        from tensorboardX import summary  # imports torch where torch is installed
-
+        summary = summaries()
         for name, value in figures.items():
             if math.isfinite(value):
                 self._file.add(summary.scalar(name, value), step)

@@ -4,8 +4,10 @@ tensorboardX's `SummaryWriter` hands events to a thread, and its `flush` does no
 the curves along would miss the newest step.
 """
 
+import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -13,6 +15,7 @@ class EventFile:
     """A new file in ``folder``, which is made; events of steps from ``purge_step`` on in older files are hidden."""
 
     def __init__(self, folder: Path, purge_step: int) -> None:
+        summaries()
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import SessionLog
 
@@ -38,3 +41,17 @@ class EventFile:
         from tensorboardX.proto.event_pb2 import Event
 
         self._file.write_event(Event(wall_time=time.time(), **fields))
+
+
+def summaries() -> ModuleType:
+    """`tensorboardX.summary`, imported without torch.
+
+    tensorboardX imports it, where it is installed, to name a type: two seconds and 200 MB of a driver that needs none.
+    """
+    hidden = sys.modules.setdefault("torch", None) is None  # type: ignore[arg-type] # as if it were not installed
+    try:
+        from tensorboardX import summary
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+    return summary

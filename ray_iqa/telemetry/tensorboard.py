@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ray_iqa.data.images import load_image
-from ray_iqa.telemetry.event_file import EventFile
+from ray_iqa.telemetry.event_file import EventFile, summaries
 from ray_iqa.types import RolloutGroup, StepRecord
 
 NUM_EXAMPLES = 4
@@ -27,8 +27,7 @@ class TensorBoardLog:
 
     def log(self, record: StepRecord, metrics: dict[str, float]) -> None:
         """Write one step, on disk on return, for a checkpoint may follow; metrics that are not finite are left out."""
-        from tensorboardX import summary  # imports torch where torch is installed
-
+        summary = summaries()
         if self._file is None:
             self._file = EventFile(self._folder, self._purge_step)
         for name, value in metrics.items():
@@ -53,8 +52,7 @@ class TensorBoardLog:
 
 
 def _log_examples(file: EventFile, record: StepRecord) -> None:
-    from tensorboardX import summary
-
+    summary = summaries()
     for index, group in enumerate(record.groups[:NUM_EXAMPLES]):
         picture = load_image(group.image.image_path)
         picture.thumbnail(THUMBNAIL)

@@ -63,6 +63,7 @@ def policy_config(folder: Path, dtype: str = "float32") -> PolicyConfig:
 class Scenarios:
     def __init__(self, policy: Path, out: Path) -> None:
         self.policy, self.out, self.batch = policy, out, make_batch(policy)
+        self.stages = STAGES if int(os.environ["WORLD_SIZE"]) > 1 else STAGES[:1]  # one rank shards nothing
 
     def learner(self, dtype: str = "float32", **settings: object) -> DeepSpeedLearner:
         config = DeepSpeedLearnerConfig(**({"learning_rate": 1e-3, "num_threads": 1} | settings))
@@ -83,7 +84,7 @@ class Scenarios:
         return other._gradients(3), other._gradients(0, share_prefix=False)
 
     def local_counts(self) -> object:
-        return {(stage, 110): self._gradients(stage, local_counts=True, max_tokens=110) for stage in STAGES}
+        return {(stage, 110): self._gradients(stage, local_counts=True, max_tokens=110) for stage in self.stages}
 
     def _gradients(
         self, stage: int, *, local_counts: bool = False, max_tokens: int = 16_384, share_prefix: bool = True
@@ -107,7 +108,7 @@ class Scenarios:
         """Four updates in one go, and two, save, a new learner, load, two more."""
         found = {}
         batches = [make_batch(self.policy, seed) for seed in range(4)]
-        cases = {stage: {"zero_stage": stage} for stage in STAGES}
+        cases = {stage: {"zero_stage": stage} for stage in self.stages}
         cases["lora"] = {"zero_stage": 2, "lora": LoraConfig(rank=4, alpha=8)}
         for case, settings in cases.items():
             whole = self.learner(**settings)
@@ -179,7 +180,7 @@ class Scenarios:
         bad = TrainingBatch(groups=(*broken, *self.batch.groups[1:]), policy_version=0)
         empty = TrainingBatch(groups=(), policy_version=0)
         found = {}
-        for stage in STAGES:
+        for stage in self.stages:
             learner, control = self.learner(zero_stage=stage), self.learner(zero_stage=stage)
             start = weights_of(learner)
             first = learner.update(bad)
@@ -204,7 +205,7 @@ class Scenarios:
 
     def bfloat16(self) -> object:
         found = {}
-        for stage in STAGES if int(os.environ["WORLD_SIZE"]) > 1 else STAGES[:1]:
+        for stage in self.stages:
             learner = self.learner("bfloat16", zero_stage=stage, max_tokens_per_micro_batch=110)
             metrics = [learner.update(self.batch).metrics for _ in range(2)]
             snapshot = learner.snapshot(20_000, self.batch.groups[0].image_path)
