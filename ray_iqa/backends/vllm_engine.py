@@ -43,7 +43,8 @@ def start_engine(
         from vllm import LLM
         from vllm.v1.worker import gpu_model_runner  # noqa: F401 - would come later; CPU workers derive from it
 
-    gc.freeze()  # vLLM collects garbage five times in a start, each time through the million objects of its imports
+    if not gc.get_freeze_count():  # a later engine must not keep the garbage of the one before
+        gc.freeze()  # vLLM collects garbage five times in a start, each time through the million objects of its imports
     transfer = {} if transfer_backend is None else {"weight_transfer_config": {"backend": transfer_backend}}
     # It warns in every update of modules that have no weights; what an update must hold is checked by name.
     logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").setLevel(logging.ERROR)
