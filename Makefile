@@ -3,12 +3,14 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --no-compile
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 DEMO ?= runs/demo
 SEED ?= 0
 # Several processes take turns on few cores: OpenMP threads that wait must not spin.
 export OMP_WAIT_POLICY ?= PASSIVE
-# What most processes import is compiled at set-up on all cores (pip would do it on one); the rest on first use.
+# pip unpacks and compiles on one core. So two of them take half of the pinned packages each, and what most processes
+# import is compiled afterwards on all cores; the rest on first use.
 HOT := ray torch transformers vllm
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -18,10 +20,11 @@ setup: .venv/ready
 
 .venv/ready: requirements/cpu.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-compile $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
-	$(BIN)/pip install --quiet --no-compile --no-deps --requirement requirements/cpu.txt
+	$(PIP) $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
+	@awk '{ print > (".venv/half-" (NR % 2)) }' requirements/cpu.txt
+	printf '%s\n' 0 1 | xargs -P 2 -I {} $(PIP) --no-deps --requirement .venv/half-{}
 	@$(BIN)/python -m compileall -q -j 0 $(HOT:%=.venv/lib/python3*/site-packages/%) >/dev/null 2>&1 || true # some files are templates
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c "import torch; print('Set-up found the', 'CUDA' if torch.version.cuda else 'CPU', 'build of torch', torch.__version__)"
 	@touch $@
 
