@@ -46,6 +46,8 @@ def command(start: Start, run_dir: Path, *overrides: str) -> list[str]:
         "evaluation.num_completions=2",
         "data.images_per_step=12",
         "rollout.num_completions=4",
+        "rollout.min_workers=1",
+        "cluster.cpus_per_actor=1",
         "schedule.num_steps=8",
         "schedule.checkpoint_every=3",
         "schedule.evaluate_every=4",

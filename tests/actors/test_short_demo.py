@@ -85,7 +85,8 @@ def test_after_the_cold_start_words_tell_the_distortion_and_scores_tell_nothing(
 
 
 def test_a_few_dozen_steps_teach_a_policy_to_rank_and_a_light_scorer_keeps_it(home: Path) -> None:
-    arguments = ["demo", "--run-dir", str(home), "schedule.num_steps=36", "evaluation.max_images=30"]
+    settings = ["schedule.num_steps=36", "evaluation.max_images=30", "rollout.min_workers=1"]
+    arguments = ["demo", "--run-dir", str(home), *settings]
     done = subprocess.run(
         [sys.executable, "-m", "actors", *arguments],
         cwd=REPOSITORY,
