@@ -70,6 +70,7 @@ bench-gpu:
 	python benchmarks/gpu.py --shape 3b
 	python benchmarks/gpu.py --shape 7b --lora
 	python benchmarks/rali_throughput.py --device cuda --model ViT-L-14-336-quickgelu
+	python benchmarks/rali_throughput.py --device cuda --model ViT-L-14-336-quickgelu --precision bf16
 
 clean:
 	rm -rf .venv runs

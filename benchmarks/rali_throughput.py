@@ -1,7 +1,7 @@
 """Throughput of RaliScorer beside its parts: a bare tower on ready tensors, and bare Pillow decode and resize.
 
     python benchmarks/rali_throughput.py [--images 500] [--repeats 5] [--batch-size 32] [--device cpu]
-                                         [--model ViT-B-32]
+                                         [--model ViT-B-32] [--precision fp32]
 
 Random weights (cost does not depend on them); JPEG bytes of 1024 x 768, cut out of photographs. Each
 repeat takes its own share of the pictures, and all sides take turns on it. Prints images per second of each part, of
@@ -27,8 +27,9 @@ from ray_iqa.rali.artifact import Artifact
 from ray_iqa.rali.basis import ScoreBasis
 from ray_iqa.rali.encoders import load_clip
 from ray_iqa.rali.head import RaliHead
+from ray_iqa.rali.precision import in_precision
 from ray_iqa.rali.projection import no_projection
-from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.rali.scorer import Precision, RaliScorer
 
 
 def main() -> None:
@@ -39,12 +40,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", default="ViT-B-32", help="as open_clip names it")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of the scorer and of the tower")
     arguments = parser.parse_args()
 
-    scorer = random_scorer(arguments.device, arguments.model)
-    tower = scorer.artifact.encoder.tower
+    scorer = random_scorer(arguments.device, arguments.model, arguments.precision)
+    tower = in_precision(scorer.artifact.encoder.tower, arguments.precision, arguments.device)
     side = scorer.artifact.encoder.preprocessing.size
-    batch = torch.rand(arguments.batch_size, 3, side, side, device=arguments.device)
+    dtype = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
+    batch = torch.rand(arguments.batch_size, 3, side, side, device=arguments.device, dtype=dtype)
     pictures = jpeg_photographs(arguments.images, (1024, 768))
     scorer.score(pictures[: arguments.batch_size])
     seconds: dict[str, list[float]] = {"tower": [], "decode": [], "scorer": []}
@@ -65,12 +68,13 @@ def main() -> None:
     print(f"both, one after the other     {count / parts:8.1f} images/s")
     print(f"RaliScorer                    {count / found['scorer']:8.1f} images/s")
     sizes = f"{len(pictures)} JPEG photographs of 1024x768"
-    claim = f"RaliScorer, {arguments.model}, {arguments.device}, {sizes}, against its parts"
+    kind = arguments.model + f", {arguments.precision}" * (arguments.precision != "fp32")
+    claim = f"RaliScorer, {kind}, {arguments.device}, {sizes}, against its parts"
     rates = f"{count / found['scorer']:.1f} / {count / parts:.1f} images/s"
     report(claim, parts / found["scorer"], ">= 0.9", rates)
 
 
-def random_scorer(device: str, model: str = "ViT-B-32") -> RaliScorer:
+def random_scorer(device: str, model: str = "ViT-B-32", precision: Precision = "fp32") -> RaliScorer:
     """A tower and a head of the published size over its features."""
     rng = np.random.default_rng(0)
     encoder = load_clip(model).image
@@ -79,7 +83,7 @@ def random_scorer(device: str, model: str = "ViT-B-32") -> RaliScorer:
         vectors=rng.normal(size=(250, width)).astype(np.float32), scores=rng.uniform(1, 5, 250).astype(np.float32)
     )
     head = RaliHead.from_parts(no_projection(width), basis, temperature=0.07)
-    return RaliScorer(Artifact(encoder=encoder, head=head, provenance={}), device)
+    return RaliScorer(Artifact(encoder=encoder, head=head, provenance={}), device, precision)
 
 
 def jpeg_photographs(count: int, size: tuple[int, int]) -> list[bytes]:

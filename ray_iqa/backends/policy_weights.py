@@ -95,9 +95,11 @@ def manifest_of(weights: Sequence[NamedWeight]) -> tuple[TensorSpec, ...]:
 def host_bytes(value: torch.Tensor, *, lasting: bool) -> NDArray[np.uint8]:
     """The bytes of ``value`` in host memory; a ``lasting`` value that lies there already is not copied."""
     flat = value.detach().contiguous().reshape(-1).view(torch.uint8)
-    if not lasting and flat.device.type == "cpu":
-        flat = flat.clone()
-    return flat.cpu().numpy()
+    if flat.device.type == "cpu":
+        return (flat if lasting else flat.clone()).numpy()
+    # A GPU writes into pinned memory at the speed of the bus, and torch keeps it for the next snapshot.
+    pinned = torch.empty(flat.shape, dtype=torch.uint8, pin_memory=True)
+    return pinned.copy_(flat).numpy()
 
 
 def _as_it_is(name: str, parameter: Parameter) -> NamedWeight:
