@@ -74,12 +74,15 @@ def start_async_engine(
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
     if not current_platform.is_cpu():
         os.environ.setdefault("VLLM_BATCH_INVARIANT", "1")
-    backend = {"distributed_executor_backend": "mp"} if rollout.tensor_parallel_size > 1 else {}
+    # Named as a class: on a CPU vLLM would start one more process, to bind threads, which are not bound here.
+    backend = UniProcExecutor if rollout.tensor_parallel_size == 1 else "mp"
     arguments = AsyncEngineArgs(
         **_arguments(policy, rollout, mm_processor_kwargs),
-        **backend,
+        distributed_executor_backend=backend,
         worker_extension_cls="ray_iqa.backends.weight_install.FolderInstall",
     )
     with _compiler_if_used(rollout):  # by the core
