@@ -16,8 +16,7 @@ import ray
 
 from actors.annotation_stages import Reasoner, TextWriter, decode, source_blocks
 from actors.part_job import add_parts
-from actors.placement import connect, require
-from actors.train import worker_environment
+from actors.placement import connect, require, worker_environment
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.annotate import AnnotateConfig
 from ray_iqa.config.load import load_config

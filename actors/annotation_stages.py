@@ -9,7 +9,6 @@ import pyarrow as pa
 from PIL import Image
 
 from actors.engine_start import engine_start
-from actors.train import sampling_spec
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.backends.patient_sampling import sample_each
 from ray_iqa.config.annotate import AnnotateConfig
@@ -66,7 +65,7 @@ class Reasoner:
 
             self._sampler = VllmSampler(config.policy, config.rollout)
         self._prompt = prompt_by_id(config.policy.prompt)
-        self._spec = sampling_spec(config.rollout, derive_seed(config.seed, "annotate"))
+        self._spec = config.rollout.sampling_spec(derive_seed(config.seed, "annotate"))
         self._num_texts = config.texts_per_image
         self._policy_version = read_policy_version(config.policy.model)
 

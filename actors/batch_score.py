@@ -13,16 +13,15 @@ import pyarrow.compute as pc
 import ray
 
 from actors.part_job import JobRecord, add_parts
-from actors.placement import connect, require
-from actors.train import worker_environment
+from actors.placement import connect, require, worker_environment
 from ray_iqa import __version__
 from ray_iqa.config.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.rali.part_files import PartFiles, write_hidden
 from ray_iqa.rali.picture_table import read_pictures, without
-from ray_iqa.rali.preprocessing import Preprocessing
 from ray_iqa.rali.scorer import SCALE, ImageScore, RaliScorer
+from ray_iqa.rali.squares import SquareCut
 from ray_iqa.run_directory import RunDirectory
 
 SOME_FAILED = 3
@@ -77,7 +76,7 @@ def _score(config: BatchScoreConfig, pictures: pa.Table, parts: PartFiles, num_d
         ray.data.from_arrow([pictures.slice(start, size) for start in range(0, pictures.num_rows, size)])
         .map_batches(
             cut_squares,
-            fn_args=(read_card(Path(config.model)).preprocessing,),
+            fn_args=(read_card(Path(config.model)).preprocessing.squares(),),
             batch_format="pyarrow",
             num_cpus=pipeline.cpus_per_decoder,
         )
@@ -111,13 +110,13 @@ def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> 
     partial.replace(file)
 
 
-def cut_squares(pictures: pa.Table, preprocessing: Preprocessing) -> pa.Table:
+def cut_squares(pictures: pa.Table, cut: SquareCut) -> pa.Table:
     """Add ``square``, what the tower looks at [3, size, size]; a broken picture gets a ``reason`` instead."""
     squares: list[bytes | None] = []
     reasons: list[str | None] = []
     for path in pictures.column("image_path").to_pylist():
         try:
-            squares.append(preprocessing.centre(path).numpy().tobytes())
+            squares.append(cut.square(path).tobytes())
             reasons.append(None)
         except DataError as error:
             squares.append(None)

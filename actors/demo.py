@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actors.stop_signal import STOPPED, stop_on_signal
-from actors.train import OpenRun, sampling_spec, with_restarts
+from actors.train import OpenRun, with_restarts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.evaluation import evaluate_groups, format_before_after
@@ -116,7 +116,7 @@ def _test(
     from actors.demo_report import keep_answers
 
     images = load_images([str(path) for path in manifests], "test")
-    spec = sampling_spec(config.rollout, derive_seed(config.seed, "test"), COMPLETIONS_PER_TEST_IMAGE)
+    spec = config.rollout.sampling_spec(derive_seed(config.seed, "test"), COMPLETIONS_PER_TEST_IMAGE)
     groups = opened.pool.sample(images, spec)
     if keep_in is not None:
         keep_answers(keep_in, manifests, groups, inputs.prompt)

@@ -12,7 +12,6 @@ from pathlib import Path
 from actors.annotate import annotate
 from actors.demo_report import POLICY, RALI, leave_report
 from actors.fit_rali import SCORER, fit_rali
-from actors.train import sampling_spec
 from ray_iqa.backends.scorer_cost import ScorerCost, policy_cost, rali_cost
 from ray_iqa.config.annotate import AnnotateConfig
 from ray_iqa.config.fit_rali import FitRaliConfig
@@ -99,7 +98,7 @@ def _compare(
     """Print both models side by side; what each of them costs."""
     reports = {POLICY: taught, RALI: evaluate_scores(test, scores)}
     timed = test[:_NUM_TIMED]
-    spec = sampling_spec(annotation.rollout, seed=0)
+    spec = annotation.rollout.sampling_spec(seed=0)
     costs = {
         POLICY: policy_cost(annotation.policy, annotation.rollout, timed, spec),
         RALI: rali_cost(str(scorer), timed, annotation.rollout.num_threads),

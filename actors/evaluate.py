@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from actors.evaluation_worker import EvaluationActor, open_scorer
-from actors.placement import connect, require
-from actors.train import worker_environment
+from actors.placement import connect, require, worker_environment
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.evaluate import EvalConfig

@@ -19,9 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from actors.fit_rali import annotation_files
 from actors.learner import LearnerGroup, launch_ranks
-from actors.placement import Layout, connect, reserve
+from actors.placement import Layout, connect, reserve, worker_environment
 from actors.stop_signal import STOPPED, stop_on_signal
-from actors.train import worker_environment
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.checkpoints import CheckpointStore
 from ray_iqa.config.fit_ract import FitRactConfig

@@ -20,8 +20,7 @@ import ray.train
 import ray.train.torch
 
 from actors.engine_start import engine_start
-from actors.placement import connect, require
-from actors.train import worker_environment
+from actors.placement import connect, require, worker_environment
 from ray_iqa.config.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError, DataError, RayIqaError

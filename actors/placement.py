@@ -216,3 +216,11 @@ def _missing(needed: Bundle, registered: Bundle) -> str:
         f"the run needs {amount:g} {name}, the cluster has {registered.get(name, 0.0):g}"
         for name, amount in short.items()
     )
+
+
+def worker_environment(num_threads: int | None, device: str) -> dict[str, str]:
+    """Environment variables of a process that runs an engine or a learner."""
+    # Ray sets OMP_NUM_THREADS to the CPUs it reserved; a tiny policy on a laptop wants all cores in turn.
+    threads = {} if num_threads is None else {"OMP_NUM_THREADS": str(num_threads)}
+    # Actors take turns on a CPU: threads that wait must not spin, or they slow the one that works several times.
+    return threads | ({"DS_ACCELERATOR": "cpu", "OMP_WAIT_POLICY": "PASSIVE"} if device == "cpu" else {})

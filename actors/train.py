@@ -17,7 +17,16 @@ from actors.elastic_rollouts import ElasticRollouts
 from actors.fleet import Fleet
 from actors.fleet_size import FleetSize
 from actors.learner import Checkpoints, LearnerGroup, launch_ranks
-from actors.placement import Layout, connect, plan_layout, reserve, rollout_options, supply, total
+from actors.placement import (
+    Layout,
+    connect,
+    plan_layout,
+    reserve,
+    rollout_options,
+    supply,
+    total,
+    worker_environment,
+)
 from actors.reward import RemoteRewardScorer
 from actors.rollout_pool import RolloutPool
 from actors.rollout_worker import Handle, RolloutActor
@@ -27,7 +36,6 @@ from actors.weights import publisher
 from ray_iqa.answers.parse import parse
 from ray_iqa.checkpoints import CheckpointStore
 from ray_iqa.config.load import load_config
-from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.train import ScheduleConfig, TrainConfig
 from ray_iqa.errors import LearnerLostError, ResourceError
 from ray_iqa.evaluation import PolicyEvaluator
@@ -153,21 +161,9 @@ def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], b
         )
 
 
-def sampling_spec(rollout: VllmRolloutConfig, seed: int, num_completions: int | None = None) -> SamplingSpec:
-    """The rollout's sampling parameters with a seed and, for evaluation, another number of completions."""
-    return SamplingSpec(
-        num_completions=num_completions or rollout.num_completions,
-        temperature=rollout.temperature,
-        top_k=rollout.top_k,
-        top_p=rollout.top_p,
-        max_tokens=rollout.max_tokens,
-        seed=seed,
-    )
-
-
 def validation_spec(config: TrainConfig) -> SamplingSpec:
     """Validation always draws with the same seed, so that its curve shows the policy and not the draw."""
-    return sampling_spec(config.rollout, derive_seed(config.seed, "validation"), config.evaluation.num_completions)
+    return config.rollout.sampling_spec(derive_seed(config.seed, "validation"), config.evaluation.num_completions)
 
 
 def _start_pool(config: TrainConfig, layout: Layout, group: PlacementGroup) -> RolloutPool:
@@ -199,17 +195,9 @@ def _start_learner(config: TrainConfig, layout: Layout, group: PlacementGroup, s
     )
 
 
-def worker_environment(num_threads: int | None, device: str) -> dict[str, str]:
-    """Environment variables of a process that runs an engine or a learner."""
-    # Ray sets OMP_NUM_THREADS to the CPUs it reserved; a tiny policy on a laptop wants all cores in turn.
-    threads = {} if num_threads is None else {"OMP_NUM_THREADS": str(num_threads)}
-    # Actors take turns on a CPU: threads that wait must not spin, or they slow the one that works several times.
-    return threads | ({"DS_ACCELERATOR": "cpu", "OMP_WAIT_POLICY": "PASSIVE"} if device == "cpu" else {})
-
-
 def _rollout_source(config: TrainConfig, inputs: Inputs, pool: RolloutPool, stack: ExitStack) -> RolloutSource:
     def spec(step: int) -> SamplingSpec:
-        return sampling_spec(config.rollout, derive_seed(config.seed, "step", step))
+        return config.rollout.sampling_spec(derive_seed(config.seed, "step", step))
 
     source: RolloutSource
     source = on_policy = OnPolicyRollouts(pool, inputs.batches, spec)

@@ -22,10 +22,9 @@ import ray
 from rollout import noise_pictures
 
 from actors.fleet import Fleet
-from actors.placement import connect
+from actors.placement import connect, worker_environment
 from actors.rollout_pool import RolloutPool
 from actors.rollout_worker import RolloutWorker
-from actors.train import worker_environment
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig

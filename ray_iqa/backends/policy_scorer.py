@@ -17,7 +17,7 @@ from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import DataError
 from ray_iqa.evaluation_records import Prediction
-from ray_iqa.types import Answer, LabelledImage, ParseFailure, RolloutGroup, SamplingSpec
+from ray_iqa.types import Answer, LabelledImage, ParseFailure, RolloutGroup
 
 
 class PolicyScorer:
@@ -36,15 +36,8 @@ class PolicyScorer:
         self._sampler = VllmSampler(policy, rollout)
         self._prompt = prompt_by_id(policy.prompt)
         self._expects = decoding == "expected"
-        sampled = decoding == "sampled"
-        self._spec = SamplingSpec(
-            num_completions=rollout.num_completions if sampled else 1,
-            temperature=rollout.temperature if sampled else 0.0,
-            top_k=rollout.top_k,
-            top_p=rollout.top_p,
-            max_tokens=rollout.max_tokens,
-            seed=seed,
-        )
+        greedy = replace(rollout.sampling_spec(seed, num_completions=1), temperature=0.0)
+        self._spec = rollout.sampling_spec(seed) if decoding == "sampled" else greedy
 
     def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
         """See `Scorer.predict`; ``seconds`` is an equal share of the call for every image."""

@@ -42,7 +42,7 @@ class ReasoningModel:
         self._prompt = prompt_by_id(config.policy.prompt)
         self.engine = AnswerEngine(config.policy, config.engine, reports_to_ray=reports_to_ray)
         self._gate = AnswerGate()
-        self._config, self._spec = config, _sampling(config)
+        self._config, self._spec = config, config.engine.sampling_spec(config.seed)
         self.card = ModelCard(
             id="reasoning",
             revision=_revision(config.policy),
@@ -69,7 +69,7 @@ class ReasoningModel:
         async with self._gate.changing():
             if folder is not None:
                 await self.engine.install(folder)
-            self._config, self._spec = config, _sampling(config)
+            self._config, self._spec = config, config.engine.sampling_spec(config.seed)
             self.card = self.card.model_copy(update={"revision": revision})
 
     async def score(self, picture: Image.Image) -> PictureScore:
@@ -202,18 +202,6 @@ def _named(picture: Image.Image) -> LabelledImage:
 def _image(name: str) -> LabelledImage:
     return LabelledImage(
         image_id=name, image_path="", dataset="", mos=float("nan"), mos_std=None, higher_is_better=True
-    )
-
-
-def _sampling(config: ReasoningModelConfig) -> SamplingSpec:
-    engine = config.engine
-    return SamplingSpec(
-        num_completions=engine.num_completions,
-        temperature=engine.temperature,
-        top_k=engine.top_k,
-        top_p=engine.top_p,
-        max_tokens=engine.max_tokens,
-        seed=config.seed,
     )
 
 

@@ -73,7 +73,6 @@ def start_async_engine(
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
-
     from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
     if not current_platform.is_cpu():

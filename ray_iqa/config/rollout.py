@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ray_iqa.config.section import Section
+from ray_iqa.types import SamplingSpec
 
 
 class VllmRolloutConfig(Section):
@@ -50,6 +51,17 @@ class VllmRolloutConfig(Section):
     def most_workers(self) -> int:
         """``max_workers`` with its default filled in."""
         return self.max_workers or self.min_workers
+
+    def sampling_spec(self, seed: int, num_completions: int | None = None) -> SamplingSpec:
+        """The sampling parameters with a seed and, where answers are only evaluated, another number of them."""
+        return SamplingSpec(
+            num_completions=num_completions or self.num_completions,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            seed=seed,
+        )
 
     @model_validator(mode="after")
     def _most_is_not_less(self) -> Self:

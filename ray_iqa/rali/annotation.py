@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.rali.annotated_images import AnnotatedImage
-from ray_iqa.rali.encoders import TextEncoder
 from ray_iqa.rali.records import ReasoningRecord
 from ray_iqa.rali.texts import clean_reasoning
 from ray_iqa.types import Answer, RolloutGroup
+
+if TYPE_CHECKING:  # whoever only decodes needs no torch
+    from ray_iqa.rali.encoders import TextEncoder
 
 
 def failed_record(image: AnnotatedImage, reason: str, policy_version: int) -> ReasoningRecord:
@@ -46,7 +49,7 @@ def records_of_group(
     return records
 
 
-def embed_texts(records: Sequence[ReasoningRecord], encoder: TextEncoder, name: str) -> list[ReasoningRecord]:
+def embed_texts(records: Sequence[ReasoningRecord], encoder: "TextEncoder", name: str) -> list[ReasoningRecord]:
     """The same rows with token counts, training texts and their embeddings; each different text is embedded once.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from quickstart_runs import REPOSITORY, run
+from quickstart_runs import REPOSITORY, refusal, run
 from small_scorer import write_small_scorer
 
 from actors.batch_score import SCORE_SCHEMA
@@ -81,7 +81,6 @@ def test_a_killed_job_ends_with_every_score_once(model: Path, sources: list[str]
     assert record["images_per_second"] > 0
 
 
-def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
-    done = run([*JOB, f"run_dir={tmp_path}", "model=/nowhere", f"images.sources=[{tmp_path}]"])
-    assert done.returncode == 1
-    assert done.stderr == "ray-iqa: model must be a folder written by fit-rali or convert-rali, got '/nowhere'\n"
+def test_a_missing_model_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal([*JOB, f"run_dir={tmp_path}", "model=/nowhere", f"images.sources=[{tmp_path}]"], capsys)
+    assert said == "ray-iqa: model must be a folder written by fit-rali or convert-rali, got '/nowhere'\n"

@@ -63,7 +63,7 @@ def command(annotations: tuple[Path, Path], run_dir: Path, *overrides: str) -> l
 @pytest.fixture(scope="module")
 def undisturbed(annotations: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = tmp_path_factory.mktemp("undisturbed")
-    done = run(command(annotations, run_dir))
+    done = run(command(annotations, run_dir, "workers.num_workers=1"))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Held-out slice of the training images: SRCC" in done.stdout
     return run_dir
@@ -89,7 +89,7 @@ def test_a_fit_leaves_curves_checkpoints_and_a_scorer(undisturbed: Path, start: 
     assert scorer.score([picture])[0].status == "ok"
 
 
-def test_a_killed_worker_changes_nothing_but_time(
+def test_two_workers_of_which_one_is_killed_fit_what_one_fits(
     annotations: tuple[Path, Path], undisturbed: Path, tmp_path: Path
 ) -> None:
     process = subprocess.Popen(

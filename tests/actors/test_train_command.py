@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 pytestmark = pytest.mark.timeout(900)
+LONG = pytest.mark.long
 
 
 def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturbed: Path) -> None:
@@ -39,14 +40,18 @@ def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturb
     AutoModelForImageTextToText.from_pretrained(undisturbed / "policy")
 
 
-def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(start: Start, undisturbed: Path, tmp_path: Path) -> None:
-    """SIGTERM, then SIGKILL and another node: an empty disk and the checkpoints at their URI."""
+@pytest.mark.parametrize(("number", "step"), [(signal.SIGTERM, 2), pytest.param(signal.SIGKILL, 5, marks=LONG)])
+def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
+    start: Start, undisturbed: Path, tmp_path: Path, number: signal.Signals, step: int
+) -> None:
+    """On another node: an empty disk and the checkpoints at their URI. test_chaos.py kills on the same disk."""
     run_dir, remote = tmp_path / "run", tmp_path / "remote"
     job = command(start, run_dir, f"schedule.checkpoint_uri=file://{remote}")
-    assert stop_after(job, run_dir, 2, signal.SIGTERM) == 143
-    stopped_at = last_step(run_dir)  # the step in hand is finished and kept
-    assert (remote / "checkpoints" / f"step-{stopped_at:06d}" / "state.json").is_file()
-    assert stop_after(job, run_dir, 5, signal.SIGKILL) == -9
+    code = stop_after(job, run_dir, step, number)
+    if number == signal.SIGTERM:
+        assert code == 143
+        stopped_at = last_step(run_dir)  # the step in hand is finished and kept
+        assert (remote / "checkpoints" / f"step-{stopped_at:06d}" / "state.json").is_file()
     shutil.rmtree(run_dir)
     done = run(job)
     assert done.returncode == 0, done.stderr[-3000:]
