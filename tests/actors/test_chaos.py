@@ -44,7 +44,7 @@ def test_what_no_node_can_hold_is_one_sentence_in_seconds(start: Start, cluster:
 def test_one_kill_of_each_kind_leaves_no_trace_in_the_result(
     start: Start, cluster: Cluster, undisturbed: Path, tmp_path: Path
 ) -> None:
-    plan = [(2, "RolloutWorker"), (3, "LearnerRank"), (5, "node"), (6, "driver")]
+    plan = [(2, "RolloutWorker"), (3, "LearnerRank"), (5, "node"), (5, "driver")]
     assert len(_disturbed(cluster, command(start, tmp_path), tmp_path, plan)) == 4
     _assert_the_same(tmp_path, undisturbed)
 

@@ -69,7 +69,7 @@ def sample_answers(policy: Path, paths: list[Path]) -> list[list[str]]:
 def test_after_the_cold_start_words_tell_the_distortion_and_scores_tell_nothing(home: Path) -> None:
     """Before any reinforcement learning, by `generate` instead of vLLM."""
     rows = [(file.parent, row) for file in sorted((home / "data").glob("*/manifest.csv")) for row in read_rows(file)]
-    rows = [(folder, row) for folder, row in rows if row.split == "test"]
+    rows = [(folder, row) for folder, row in rows if row.split == "test"][::2]
     answers = sample_answers(home / "start", [folder / row.path for folder, row in rows])
     parsed = [[parse(text, prompt_by_id("thinking")) for text in texts] for texts in answers]
     scores = [[answer.score for answer in group if isinstance(answer, Answer)] for group in parsed]
