@@ -1,11 +1,13 @@
 """Section ``rollout``: how completions are drawn."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ray_iqa.config.section import Section
-from ray_iqa.types import SamplingSpec
+
+if TYPE_CHECKING:  # `--help` reads this file and needs no numpy
+    from ray_iqa.types import SamplingSpec
 
 
 class VllmRolloutConfig(Section):
@@ -52,8 +54,10 @@ class VllmRolloutConfig(Section):
         """``max_workers`` with its default filled in."""
         return self.max_workers or self.min_workers
 
-    def sampling_spec(self, seed: int, num_completions: int | None = None) -> SamplingSpec:
+    def sampling_spec(self, seed: int, num_completions: int | None = None) -> "SamplingSpec":
         """The sampling parameters with a seed and, where answers are only evaluated, another number of them."""
+        from ray_iqa.types import SamplingSpec
+
         return SamplingSpec(
             num_completions=num_completions or self.num_completions,
             temperature=self.temperature,
