@@ -55,3 +55,8 @@ def test_the_command_line_needs_no_engine_to_answer() -> None:
 
 def test_the_served_application_loads_engines_in_its_replicas_only() -> None:
     assert _imported(["serve_app"]) & set(HEAVY) == {"ray"}
+
+
+def test_tasks_that_only_decode_need_no_tensor_library() -> None:
+    """Ray imports a task's module in every process that runs it."""
+    assert _imported(["actors.batch_score", "actors.annotation_stages"]) & set(HEAVY) == {"ray"}
