@@ -1,7 +1,7 @@
 """Attention of sequences of many lengths in one kernel call each layer, on a GPU in bfloat16.
 
-Cut into pieces instead, a step of 16 groups makes hundreds of calls in every layer of both towers, and on a GPU such
-small calls are thought to take longer than what they compute. The kernel is PyTorch's own `varlen_attn`
+Cut into pieces instead, a step of 16 groups makes hundreds of calls in every layer of both towers; on an H200 an update
+of 3B parameters then took more than twice as long (docs/benchmarks.md). The kernel is PyTorch's own `varlen_attn`
 (FlashAttention).
 
 Letters: H query heads, D head size, L tokens of the row, N tokens that are seen, repeats counted.

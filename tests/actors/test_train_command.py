@@ -40,16 +40,17 @@ def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturb
     AutoModelForImageTextToText.from_pretrained(undisturbed / "policy")
 
 
-@pytest.mark.parametrize(("number", "step"), [(signal.SIGTERM, 2), pytest.param(signal.SIGKILL, 5, marks=LONG)])
+@pytest.mark.parametrize(
+    ("number", "step", "code"), [(signal.SIGTERM, 2, 143), pytest.param(signal.SIGKILL, 5, -9, marks=LONG)]
+)
 def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
-    start: Start, undisturbed: Path, tmp_path: Path, number: signal.Signals, step: int
+    start: Start, undisturbed: Path, tmp_path: Path, number: signal.Signals, step: int, code: int
 ) -> None:
     """On another node: an empty disk and the checkpoints at their URI. test_chaos.py kills on the same disk."""
     run_dir, remote = tmp_path / "run", tmp_path / "remote"
     job = command(start, run_dir, f"schedule.checkpoint_uri=file://{remote}")
-    code = stop_after(job, run_dir, step, number)
+    assert stop_after(job, run_dir, step, number) == code
     if number == signal.SIGTERM:
-        assert code == 143
         stopped_at = last_step(run_dir)  # the step in hand is finished and kept
         assert (remote / "checkpoints" / f"step-{stopped_at:06d}" / "state.json").is_file()
     shutil.rmtree(run_dir)
