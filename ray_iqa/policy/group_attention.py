@@ -17,7 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from ray_iqa.policy.packed_attention import attend_to_groups, attend_to_windows, packs
+from ray_iqa.policy.packed_attention import attend_to_groups, packs
 
 GroupSpans = tuple[tuple[int, ...], ...]
 """Of each group in a row, one after another: P, T_1, ..., T_K."""
@@ -33,16 +33,12 @@ _BLOCK_TOKENS = 256
 def attend_within_groups(transformer: Any) -> bool:  # noqa: ANN401 - model classes differ by family
     """Let the language model's attention understand ``group_spans``; without them it stays sdpa.
 
-    Where there is a GPU, the vision tower in bfloat16 attends to all windows in one call.
-
     Returns:
         False, and the model is as it was, when its family is not one that can.
     """
     if transformer.config.model_type not in SHARED_PREFIX_FAMILIES:
         return False
     transformer.model.language_model.set_attn_implementation(_NAME)
-    if torch.cuda.is_available() and transformer.dtype is torch.bfloat16:
-        attend_to_windows(transformer.model.visual)
     return True
 
 

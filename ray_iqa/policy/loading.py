@@ -13,6 +13,7 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.policy.group_attention import SHARED_PREFIX_FAMILIES
 from ray_iqa.policy.logprobs import TokenScorer
+from ray_iqa.policy.vision_kernels import speed_up_vision
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def load_transformer(policy: PolicyConfig) -> Any:  # noqa: ANN401 - model class
         ConfigError: there is no such model, or not one that reads images and writes text.
     """
     try:
-        return AutoModelForImageTextToText.from_pretrained(
+        model = AutoModelForImageTextToText.from_pretrained(
             policy.model,
             revision=policy.revision,
             dtype=getattr(torch, policy.dtype),
@@ -59,6 +60,8 @@ def load_transformer(policy: PolicyConfig) -> Any:  # noqa: ANN401 - model class
             f"policy.model must be a folder or hub name of an image-text-to-text model, "
             f"got {policy.model!r}: {first_line}"
         ) from error
+    speed_up_vision(model)
+    return model
 
 
 def vision_tower(model: PreTrainedModel) -> torch.nn.Module:

@@ -14,22 +14,13 @@ from typing import Any
 
 import torch
 from torch.nn.attention.varlen import varlen_attn
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
-_NAME = "flash_windows"  # transformers hands all windows over at once where the name has "flash" in it
 _CAUSAL = (-1, 0)  # aligned at the end, so a completion that is asked for alone sees the whole prompt before it
 
 
 def packs(query: torch.Tensor) -> bool:
     """Whether the kernel takes such a tensor."""
     return query.is_cuda and query.dtype is torch.bfloat16
-
-
-def attend_to_windows(vision_tower: Any) -> None:  # noqa: ANN401 - model classes differ by family
-    """Let a vision tower attend to all its windows, and all pictures, in one call."""
-    # `set_attn_implementation` takes such a name for a package to load.
-    vision_tower.config._attn_implementation = _NAME
 
 
 def attend_to_groups(
@@ -42,9 +33,9 @@ def attend_to_groups(
     """As in `group_attention`: tensors [1, heads, L, D] to [1, L, H, D]."""
     repeats = query.shape[1] // key.shape[1]
     seen, starts, seen_starts, longest, longest_seen = _layout(tuple(map(tuple, group_spans)), query.device)
-    keys, values = (_rows(tensor)[seen].repeat_interleave(repeats, dim=1) for tensor in (key, value))
+    keys, values = (rows(tensor)[seen].repeat_interleave(repeats, dim=1) for tensor in (key, value))
     attended: Any = varlen_attn(
-        _rows(query), keys, values, starts, seen_starts, longest, longest_seen, scale=scale, window_size=_CAUSAL
+        rows(query), keys, values, starts, seen_starts, longest, longest_seen, scale=scale, window_size=_CAUSAL
     )
     return attended[None]
 
@@ -77,34 +68,6 @@ def _layout(
     return torch.cat(seen).to(device), starts, seen_starts, max(lengths), max(seen_lengths)
 
 
-def _windows(  # noqa: PLR0913 - as transformers calls it
-    module: torch.nn.Module,  # noqa: ARG001
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,  # noqa: ARG001
-    *,
-    scaling: float,
-    cu_seq_lens_q: torch.Tensor,
-    max_length_q: int,
-    **options: Any,  # noqa: ANN401, ARG001 - whatever a family passes
-) -> tuple[torch.Tensor, None]:
-    """What transformers calls for a vision tower: tensors [1, H, L, D] to [1, L, H, D]."""
-    if packs(query):
-        starts = cu_seq_lens_q.to(torch.int32)
-        attended: Any = varlen_attn(
-            _rows(query), _rows(key), _rows(value), starts, starts, max_length_q, max_length_q, scale=scaling
-        )
-        return attended[None], None
-    lengths = cu_seq_lens_q.diff().tolist()
-    pieces = zip(*(torch.split(tensor, lengths, dim=2) for tensor in (query, key, value)), strict=True)
-    alone = [scaled_dot_product_attention(own, keys, values, scale=scaling) for own, keys, values in pieces]
-    return torch.cat(alone, dim=2).transpose(1, 2), None
-
-
-def _rows(tensor: torch.Tensor) -> torch.Tensor:
+def rows(tensor: torch.Tensor) -> torch.Tensor:
     """[1, heads, L, D] to [L, heads, D]."""
     return tensor[0].transpose(0, 1).contiguous()
-
-
-AttentionInterface.register(_NAME, _windows)

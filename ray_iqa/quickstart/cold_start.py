@@ -14,10 +14,11 @@ import torch
 from PIL import Image
 from rich.progress import track
 from torch import nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature, PreTrainedModel
+from transformers import AutoProcessor, BatchFeature, PreTrainedModel
 
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.policy.inputs import PolicyInputs
+from ray_iqa.policy.loading import load_transformer
 from ray_iqa.quickstart.attributes import describe
 from ray_iqa.quickstart.ladder_pictures import LadderPictures, load_training_pictures
 from ray_iqa.quickstart.lesson_optimizer import LessonOptimizer
@@ -44,7 +45,7 @@ def cold_start(
         DataError: as `load_training_pictures`.
     """
     folder = Path(folder)
-    model = AutoModelForImageTextToText.from_pretrained(policy)
+    model = load_transformer(PolicyConfig(model=str(policy), dtype="float32"))
     processor = AutoProcessor.from_pretrained(policy)  # type: ignore[no-untyped-call]
     inputs = PolicyInputs(PolicyConfig(model=str(policy)))
     pictures = load_training_pictures(data)

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from rich.progress import track
 from torch import nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature, PreTrainedModel
+from transformers import AutoProcessor, BatchFeature, PreTrainedModel
 
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.policy.loading import load_transformer
 from ray_iqa.quickstart.ladder_pictures import LadderPictures, load_training_pictures
 from ray_iqa.quickstart.lesson_optimizer import LessonOptimizer
 from ray_iqa.quickstart.tiny_policy import save_policy
@@ -39,7 +41,7 @@ def warm_up(policy: str | Path, data: str | Path, folder: str | Path, *, num_ste
     """
     folder = Path(folder)
     processor = AutoProcessor.from_pretrained(policy)  # type: ignore[no-untyped-call]
-    model = AutoModelForImageTextToText.from_pretrained(policy)
+    model = load_transformer(PolicyConfig(model=str(policy), dtype="float32"))
     pictures = load_training_pictures(data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
