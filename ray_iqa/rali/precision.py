@@ -1,4 +1,4 @@
-"""The image tower in fewer bits, as a copy; what that costs in accuracy, `benchmarks/rali_precision.py` measures."""
+"""The image tower laid out and rounded for inference; `benchmarks/rali_precision.py` measures what it is worth."""
 
 import copy
 import warnings
@@ -11,7 +11,7 @@ from ray_iqa.rali.scorer import Precision
 
 
 def in_precision(tower: nn.Module, precision: Precision, device: str) -> nn.Module:
-    """The tower on ``device``: itself for fp32, else a copy, so that an artifact keeps its exact weights.
+    """The tower on ``device``, channels last: itself for fp32, else a copy, so an artifact keeps its exact weights.
 
     Args:
         tower: in float32.
@@ -24,6 +24,7 @@ def in_precision(tower: nn.Module, precision: Precision, device: str) -> nn.Modu
     """
     if precision == "int8" and device != "cpu":
         raise ConfigError(f"precision int8 needs device cpu, got {device!r}; take bf16 there")
+    tower = tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         if precision == "fp32":
             return tower.to(device)

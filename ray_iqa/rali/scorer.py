@@ -120,9 +120,10 @@ class RaliScorer:
         return self._scores(self._preprocessing.normalised(self._preprocessing.resized(images)))
 
     def _features(self, pixels: "Tensor") -> "Tensor":
-        if self._precision == "bf16":
-            pixels = pixels.bfloat16()
-        features: Tensor = self._tower(pixels).to(self._head.scores.dtype)
+        import torch
+
+        dtype = torch.bfloat16 if self._precision == "bf16" else pixels.dtype
+        features: Tensor = self._tower(pixels.to(dtype, memory_format=torch.channels_last)).to(self._head.scores.dtype)
         return features
 
     def _scores(self, pixels: "Tensor") -> "Tensor":
