@@ -11,6 +11,7 @@ from ray.serve import Application
 
 from actors.serve_ingress import Ingress
 from actors.serve_models import LightScorer, ReasoningScorer
+from ray_iqa.config.precision import check_precision
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import ServeConfig
 
@@ -50,6 +51,7 @@ def build_app(arguments: ServeConfig) -> Application:
     models: dict[str, Application] = {}
     found: dict[str, Section] = {}
     if (light := arguments.light) is not None:
+        check_precision(light.precision, light.device)
         found["light"] = light = light.model_copy(update={"artifact": _absolute(light.artifact)})
         models["light"] = _LIGHT(LightScorer).bind(light, arguments.decoding)
     if (reasoning := arguments.reasoning) is not None:

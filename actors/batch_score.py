@@ -17,6 +17,7 @@ from actors.placement import connect, require, worker_environment
 from ray_iqa import __version__
 from ray_iqa.config.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
+from ray_iqa.config.precision import check_precision
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.rali.part_files import PartFiles, write_hidden
 from ray_iqa.rali.picture_table import read_pictures, without
@@ -46,6 +47,7 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
     config = load_config(BatchScoreConfig, config_path, overrides)
     if not (Path(config.model) / "rali.json").is_file():
         raise ConfigError(f"model must be a folder written by fit-rali or convert-rali, got {config.model!r}")
+    check_precision(config.precision, config.device)
     pictures = read_pictures(config.images)
     run_dir = Path(config.run_dir).absolute()
     with RunDirectory(run_dir, config):
@@ -100,6 +102,7 @@ def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> 
     manifest = {
         "version": f"ray_iqa {__version__}",
         "model": str(Path(config.model).absolute()),
+        "precision": config.precision,
         "sources": config.images.sources,
         "pipeline": config.pipeline.model_dump(),
         "device": config.cluster.device,
@@ -129,11 +132,18 @@ class ScoreWriter:
     """One scorer: scores a batch and writes its rows to a file, which the driver then adds."""
 
     def __init__(self, config: BatchScoreConfig, folder: Path) -> None:
-        self._scorer = RaliScorer.load(config.model, "cuda" if config.pipeline.gpus_per_scorer else "cpu")
+        from ray_iqa.backends.trace import TracedCall  # imports torch
+
+        self._scorer = RaliScorer.load(config.model, config.device, config.precision)
+        self._traced_call = TracedCall(config.pipeline.profile, number=3)
         self._folder = folder
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Squares -> one row about the file that their scores are in."""
+        with self._traced_call():
+            return self._score(batch)
+
+    def _score(self, batch: pa.Table) -> pa.Table:
         size = self._scorer.artifact.encoder.preprocessing.size
         squares = bytearray(b"".join(filter(None, batch.column("square").to_pylist())))  # torch wants them writable
         pixels = np.frombuffer(squares, np.uint8).reshape(-1, 3, size, size)

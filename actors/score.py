@@ -8,9 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from ray_iqa.config.precision import Precision
 from ray_iqa.data.find_images import find_images
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.scorer import Precision, RaliScorer
+from ray_iqa.rali.scorer import RaliScorer
 
 ALL_SCORED, FAILURE, USAGE, SOME_FAILED = 0, 1, 2, 3
 """Exit codes."""

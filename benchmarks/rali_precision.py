@@ -18,10 +18,11 @@ import torch
 from rali_throughput import random_scorer, run_tower
 from torch import nn
 
+from ray_iqa.config.precision import Precision
 from ray_iqa.evaluation import evaluate_scores
 from ray_iqa.preflight import load_images
 from ray_iqa.rali.precision import in_precision
-from ray_iqa.rali.scorer import Precision, RaliScorer
+from ray_iqa.rali.scorer import RaliScorer
 
 
 def main() -> None:

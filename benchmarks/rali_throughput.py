@@ -22,6 +22,7 @@ from PIL import Image
 from table import report
 from torch import nn
 
+from ray_iqa.config.precision import Precision
 from ray_iqa.quickstart.pictures import SPLITS, load_photographs
 from ray_iqa.rali.artifact import Artifact
 from ray_iqa.rali.basis import ScoreBasis
@@ -29,7 +30,7 @@ from ray_iqa.rali.encoders import load_clip
 from ray_iqa.rali.head import RaliHead
 from ray_iqa.rali.precision import in_precision
 from ray_iqa.rali.projection import no_projection
-from ray_iqa.rali.scorer import Precision, RaliScorer
+from ray_iqa.rali.scorer import RaliScorer
 
 
 def main() -> None:

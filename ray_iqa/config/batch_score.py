@@ -4,6 +4,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.pictures import PicturesConfig
+from ray_iqa.config.precision import Precision
 from ray_iqa.config.section import Section
 
 
@@ -22,6 +23,8 @@ class ScoringPipelineConfig(Section):
     """CPU threads of one scorer; None leaves it to Ray."""
     cpus_per_decoder: PositiveFloat = 0.25
     """A CPU scores and decodes in turn: a scorer with 0.75 and a decoder with 0.25 fill it."""
+    profile: str | None = None
+    """File for a trace of a scorer's third batch, which Perfetto opens; its table goes to standard error."""
 
 
 class BatchScoreConfig(Section):
@@ -32,5 +35,12 @@ class BatchScoreConfig(Section):
     images: PicturesConfig
     model: str
     """Folder of a light scorer, on a file system that every node sees."""
+    precision: Precision = "fp32"
+    """Of the image tower. bf16 is for GPUs; int8 for CPUs."""
     pipeline: ScoringPipelineConfig = ScoringPipelineConfig()
     cluster: ClusterConfig = ClusterConfig()
+
+    @property
+    def device(self) -> str:
+        """Where towers run, as torch spells it."""
+        return "cuda" if self.pipeline.gpus_per_scorer else "cpu"

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.precision import Precision
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.section import Section
 
@@ -79,6 +80,8 @@ class LightModelConfig(Section):
     artifact: str
     """Folder written by fit-rali or convert-rali, visible to every node."""
     device: str = "cpu"
+    precision: Precision = "fp32"
+    """Of the image tower. bf16 is for GPUs; int8 for CPUs."""
     max_batch_pixels: PositiveInt = 16_000_000
     """Pixels scored in one batch, each picture counted with its own size and the tower's."""
     batch_wait_s: NonNegativeFloat = 0.05

@@ -21,10 +21,11 @@ class LightModel:
     """
 
     def __init__(self, config: LightModelConfig, max_pixels: int) -> None:
-        self._scorer = RaliScorer.load(config.artifact, config.device)
+        self._scorer = RaliScorer.load(config.artifact, config.device, config.precision)
         self._tower_pixels = self._scorer.artifact.encoder.preprocessing.size**2
         self._max_batch_pixels = config.max_batch_pixels
-        self.card = ModelCard(id="light", revision=_digest(Path(config.artifact)), max_pixels=max_pixels)
+        rounded = "" if config.precision == "fp32" else f"-{config.precision}"
+        self.card = ModelCard(id="light", revision=_digest(Path(config.artifact)) + rounded, max_pixels=max_pixels)
 
     def weight(self, picture: Image.Image) -> int:
         """Pixels that a picture costs: its own and the tower's; never more than a whole batch."""

@@ -6,8 +6,8 @@ import warnings
 import torch
 from torch import nn
 
+from ray_iqa.config.precision import Precision, check_precision
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.scorer import Precision
 
 
 def in_precision(tower: nn.Module, precision: Precision, device: str) -> nn.Module:
@@ -22,8 +22,7 @@ def in_precision(tower: nn.Module, precision: Precision, device: str) -> nn.Modu
     Raises:
         ConfigError: no such device here, or int8 anywhere but on a CPU, for which alone torch has it.
     """
-    if precision == "int8" and device != "cpu":
-        raise ConfigError(f"precision int8 needs device cpu, got {device!r}; take bf16 there")
+    check_precision(precision, device)
     tower = tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         if precision == "fp32":

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self
 
+from ray_iqa.config.precision import Precision
 from ray_iqa.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from ray_iqa.rali.preprocessing import ImageSource
 
 SCALE = (1.0, 5.0)
-Precision: TypeAlias = Literal["fp32", "bf16", "int8"]
-"""Of the image tower; the head is always float32. See `ray_iqa.rali.precision.in_precision`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,8 @@ def test_a_killed_job_ends_with_every_score_once(model: Path, sources: list[str]
     assert 0 < num_before < NUM_PICTURES
     assert not (tmp_path / "run.json").exists()
 
-    done = run([*JOB, *settings, "pipeline.batch_size=64"])
+    trace = tmp_path / "traces" / "batch.json"
+    done = run([*JOB, *settings, "pipeline.batch_size=64", f"pipeline.profile={trace}"])
     assert done.returncode == 3, done.stderr[-3000:]
     assert "1,998 scored, 2 failed" in done.stdout
     table = pd.read_parquet(tmp_path / "scores").sort_values("image_path", ignore_index=True)
@@ -79,8 +80,15 @@ def test_a_killed_job_ends_with_every_score_once(model: Path, sources: list[str]
     (record,) = json.loads((tmp_path / "run.json").read_text())["jobs"]
     assert record["num_images"] == NUM_PICTURES - num_before
     assert record["images_per_second"] > 0
+    assert "tower and head" in {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal([*JOB, f"run_dir={tmp_path}", "model=/nowhere", f"images.sources=[{tmp_path}]"], capsys)
     assert said == "ray-iqa: model must be a folder written by fit-rali or convert-rali, got '/nowhere'\n"
+
+
+def test_int8_on_a_gpu_is_one_sentence(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = [f"run_dir={tmp_path}", f"model={model}", f"images.sources=[{tmp_path}]", "precision=int8"]
+    said = refusal([*JOB, *settings, "pipeline.gpus_per_scorer=1"], capsys)
+    assert said == "ray-iqa: precision int8 needs device cpu, got 'cuda'; take bf16 there\n"
