@@ -1,10 +1,10 @@
 """A vision tower's attention and patch embedding as few large operations, with the same weights.
 
 transformers calls attention once for every window of every picture, and embeds patches by a convolution whose kernel
-is as large as its stride, a matrix product that oneDNN does not recognise as one. The quickstart's vision warm-up takes a
-fifth less time without either.
+is as large as its stride, a matrix product that oneDNN does not recognise as one. Without either, the quickstart's
+vision warm-up takes a fifth less time.
 
-Letters: H heads, D head size, L patches of all pictures, N patches.
+Letters: H heads, D head size, L patches of all pictures.
 """
 
 from itertools import groupby
@@ -33,7 +33,7 @@ def speed_up_vision(model: Any) -> None:  # noqa: ANN401 - model classes differ 
 
 
 class _PatchProduct(nn.Conv3d):
-    """A convolution whose stride is its kernel, over inputs of one kernel's size: [N, C, T, P, P] to [N, width]."""
+    """A convolution whose stride is its kernel, over inputs of one kernel's size: [L, 3, frames, patch, patch] to [L, width]."""
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         return linear(patches.flatten(1), self.weight.flatten(1), self.bias)
