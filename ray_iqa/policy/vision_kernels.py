@@ -33,7 +33,7 @@ def speed_up_vision(model: Any) -> None:  # noqa: ANN401 - model classes differ 
 
 
 class _PatchProduct(nn.Conv3d):
-    """A convolution whose stride is its kernel, over inputs of one kernel's size: [L, 3, frames, patch, patch] to [L, width]."""
+    """A convolution that sees one patch at a time: [L, 3, frames, patch, patch] to [L, width]."""
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         return linear(patches.flatten(1), self.weight.flatten(1), self.bias)
