@@ -16,7 +16,9 @@ _ROWS = 15
 
 @contextmanager
 def traced(file: str | Path) -> Iterator[None]:
-    """Profile everything inside, on all threads; afterwards write ``file`` and print a table on standard error.
+    """Profile everything inside, on all threads; afterwards write ``file`` and a table, whose name has ``.txt`` added.
+
+    The table goes to standard error too, which of an actor is a log file of its node.
 
     Raises:
         ConfigError: ``file`` cannot be written; nothing has run then.
@@ -35,6 +37,7 @@ def traced(file: str | Path) -> Iterator[None]:
         yield
     profiler.export_chrome_trace(str(target))
     table = profiler.key_averages().table(sort_by=order, row_limit=_ROWS, max_name_column_width=40)
+    target.with_name(f"{target.name}.txt").write_text(f"{table}\n")
     sys.stderr.write(f"{table}\nProfile: {target}, to be opened in https://ui.perfetto.dev\n")
 
 

@@ -24,7 +24,7 @@ class ScoringPipelineConfig(Section):
     cpus_per_decoder: PositiveFloat = 0.25
     """A CPU scores and decodes in turn: a scorer with 0.75 and a decoder with 0.25 fill it."""
     profile: str | None = None
-    """File for a trace of a scorer's third batch, which Perfetto opens; its table goes to standard error."""
+    """File for a trace of a scorer's third batch, which Perfetto opens; its table's name has ``.txt`` added."""
 
 
 class BatchScoreConfig(Section):

@@ -87,7 +87,7 @@ class LightModelConfig(Section):
     batch_wait_s: NonNegativeFloat = 0.05
     """How long a batch waits at most for pictures that are being decoded; with none of them it does not wait."""
     profile: str | None = None
-    """File for a trace of a replica's third batch, which Perfetto opens; its table goes to the replica's log."""
+    """File for a trace of a replica's third batch, which Perfetto opens; its table's name has ``.txt`` added."""
 
 
 class ReasoningModelConfig(Section):

@@ -81,6 +81,7 @@ def test_a_killed_job_ends_with_every_score_once(model: Path, sources: list[str]
     assert record["num_images"] == NUM_PICTURES - num_before
     assert record["images_per_second"] > 0
     assert "tower and head" in {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
+    assert "Self CPU" in trace.with_name("batch.json.txt").read_text()
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
