@@ -105,7 +105,7 @@ def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> 
         "precision": config.precision,
         "sources": config.images.sources,
         "pipeline": config.pipeline.model_dump(),
-        "device": config.cluster.device,
+        "device": config.device,
         "jobs": [*jobs, asdict(job)],
     }
     partial = file.with_name(f".{file.name}.partial")

@@ -16,7 +16,7 @@ class LightModel:
     """One loaded artifact that knows its name and revision.
 
     Raises:
-        ConfigError: the folder holds no artifact.
+        ConfigError: the folder holds no artifact, or as `RaliScorer`.
         DataError: its files are damaged.
     """
 

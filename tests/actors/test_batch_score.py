@@ -77,7 +77,9 @@ def test_a_killed_job_ends_with_every_score_once(model: Path, sources: list[str]
     expected = [row.value for row in RaliScorer.load(model).score(table.image_path.to_list()[::7])]
     np.testing.assert_allclose(table.score.astype(float)[::7], np.array(expected, dtype=float), atol=1e-4)
 
-    (record,) = json.loads((tmp_path / "run.json").read_text())["jobs"]
+    manifest = json.loads((tmp_path / "run.json").read_text())
+    assert (manifest["device"], manifest["precision"]) == ("cpu", "fp32")
+    (record,) = manifest["jobs"]
     assert record["num_images"] == NUM_PICTURES - num_before
     assert record["images_per_second"] > 0
     assert "tower and head" in {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
