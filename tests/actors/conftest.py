@@ -9,6 +9,7 @@ import pytest
 import ray
 from filelock import FileLock
 from quickstart_runs import Start, command, run
+from ray.cluster_utils import Cluster
 
 from ray_iqa.quickstart.cold_start import cold_start
 from ray_iqa.quickstart.synthesise import synthesise
@@ -21,12 +22,32 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 
+@pytest.fixture(scope="session")
+def cluster_address() -> Iterator[str]:
+    """One cluster for all modules of a pytest process: each more would cost seven seconds of a processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_raylet_start_wait_time_s", "120")
+        # What the images set on every node.
+        patch.setenv("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "actors.serve_proxy:middlewares")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()
+
+
 @pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    """A cluster of its own, whatever else runs on the machine."""
-    ray.init(address="local", num_cpus=4, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+def joined_ray(cluster_address: str) -> Iterator[None]:
+    """This process is a driver on the cluster of the tests."""
+    ray.init(address=cluster_address, logging_level=logging.ERROR, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def commands_join(cluster_address: str) -> Iterator[None]:
+    """Commands of a module run on the cluster of the tests, as if submitted to it, instead of starting their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", cluster_address)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def run(arguments: Sequence[str], cwd: Path = REPOSITORY) -> subprocess.Complete
 
 def environment(arguments: Sequence[str]) -> dict[str, str]:
     """Tokens are on, as for a user, unless the command joins a cluster of the tests."""
-    joins = any(argument.startswith("cluster.address=") for argument in arguments)
+    joins = "RAY_ADDRESS" in os.environ or any(argument.startswith("cluster.address=") for argument in arguments)
     return {name: value for name, value in os.environ.items() if joins or name != "RAY_AUTH_MODE"}
 
 

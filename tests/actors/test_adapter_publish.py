@@ -23,7 +23,7 @@ LEARNER = DeepSpeedLearnerConfig(
 )
 
 
-@pytest.mark.usefixtures("local_ray")
+@pytest.mark.usefixtures("joined_ray")
 def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Path) -> None:
     policy = PolicyConfig(model=str(build_tiny_policy(tmp_path / "policy")), dtype="float32")
     picture = tmp_path / "picture.png"

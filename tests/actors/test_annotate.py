@@ -18,7 +18,7 @@ from ray_iqa.policy.exported_version import write_policy_version
 from ray_iqa.rali.records import RECORD_SCHEMA
 from ray_iqa.rali.small_clip import build_small_clip
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 NUM_TEXTS = 3
 KEY = ["dataset", "image_id", "text_index"]
 

@@ -21,7 +21,7 @@ from small_scorer import write_small_scorer
 from actors.batch_score import SCORE_SCHEMA
 from ray_iqa.rali.scorer import RaliScorer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(600)]
 JOB = [sys.executable, "-m", "actors", "batch-score", "--config", "configs/rali/batch_score.yaml"]
 NUM_PICTURES = 2000
 

@@ -16,7 +16,7 @@ from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = pytest.mark.usefixtures("joined_ray")
 SPEC = SamplingSpec(num_completions=2, temperature=1.0, top_k=0, top_p=1.0, max_tokens=4, seed=5)
 SLOTS = 4  # completions, two images
 IMAGES = [

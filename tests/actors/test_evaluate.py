@@ -23,7 +23,7 @@ from ray_iqa.evaluation_records import PredictionRow, read_predictions, read_res
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.types import Answer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(600)]
 EVAL = [sys.executable, "-m", "actors", "eval"]
 
 

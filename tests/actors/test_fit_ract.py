@@ -14,7 +14,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from ray_iqa.policy.exported_version import read_policy_version
 from ray_iqa.rali.records import records_to_table
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

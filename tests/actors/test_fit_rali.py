@@ -1,8 +1,6 @@
 """`ray-iqa fit-rali` on real Ray Train workers: what it leaves behind, and what a killed worker changes."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from chaos import descendants
 from quickstart_runs import REPOSITORY, Start, refusal, run
 from taught_records import taught_records
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -19,7 +18,7 @@ from ray_iqa.rali.records import records_to_table
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.rali.small_clip import build_small_clip
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -100,33 +99,14 @@ def test_two_workers_of_which_one_is_killed_fit_what_one_fits(
         assert process.poll() is None, f"ended with {process.returncode}"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.kill(_train_workers(process.pid)[0], signal.SIGKILL)
+    workers = [worker for worker, title in descendants() if title.startswith("ray::RayTrainWorker")]
+    min(workers, key=lambda worker: worker.create_time()).kill()
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors[-3000:]
     log, expected = rows(tmp_path), rows(undisturbed)
     assert [row["step"] for row in log] == [row["step"] for row in expected]
     assert log[5]["alignment/loss"] == pytest.approx(expected[5]["alignment/loss"], rel=1e-4)
     assert log[6] == pytest.approx(expected[6], rel=1e-3, abs=1e-3)
-
-
-def _train_workers(driver: int) -> list[int]:
-    """Process ids of Ray Train's workers below the driver, oldest first."""
-    parent_of, names = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            names[int(folder.name)] = (folder / "cmdline").read_bytes().decode(errors="replace")
-            parent_of[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has just ended
-            continue
-
-    def is_below(pid: int) -> bool:
-        while pid in parent_of and pid != driver:
-            pid = parent_of[pid]
-        return pid == driver
-
-    found = sorted(pid for pid, name in names.items() if "RayTrainWorker" in name and is_below(pid))
-    assert found, "workers are up"
-    return found
 
 
 @pytest.mark.long

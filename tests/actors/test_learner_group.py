@@ -18,7 +18,7 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import LearnerLostError
 from ray_iqa.types import LearnerUpdate, TrainingBatch
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = pytest.mark.usefixtures("joined_ray")
 DEADLINE_S = 5.0
 
 

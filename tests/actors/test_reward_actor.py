@@ -11,7 +11,7 @@ from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = pytest.mark.usefixtures("joined_ray")
 
 
 def group(mos: float, scores: list[float]) -> RolloutGroup:

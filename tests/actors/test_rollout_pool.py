@@ -22,7 +22,7 @@ from ray_iqa.errors import DataError, ResourceError, WeightTransferError
 from ray_iqa.seeds import derive_seed
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = pytest.mark.usefixtures("joined_ray")
 SPEC = SamplingSpec(num_completions=2, temperature=1.0, top_k=0, top_p=1.0, max_tokens=4, seed=5)
 IMAGES = [
     LabelledImage(

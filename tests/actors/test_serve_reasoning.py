@@ -15,6 +15,7 @@ import numpy as np
 import openai
 import pytest
 import ray
+from exported_metrics import await_exported
 from PIL import Image
 from quickstart_runs import REPOSITORY, Start
 from ray import serve
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(local_ray: None, start: Start, folder: Path) -> Iterator[httpx.Client]:  # noqa: ARG001 - Ray must run
+def client(joined_ray: None, start: Start, folder: Path) -> Iterator[httpx.Client]:  # noqa: ARG001 - Ray must run
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -290,8 +291,5 @@ def test_what_the_dashboard_charts_of_vllm_is_in_rays_exporter(client: httpx.Cli
     hits = "ray_vllm_prefix_cache_hits_total"  # is there once a prompt has more tokens than a block
     charted = set(re.findall(r"\bray_vllm_\w+", dashboard)) - {hits}
     assert len(charted) > 4
-    port = ray.nodes()[0]["MetricsExportPort"]
-    deadline = time.monotonic() + 300
-    while missing := [name for name in charted if name not in httpx.get(f"http://127.0.0.1:{port}/metrics").text]:
-        assert time.monotonic() < deadline, missing
-        _items(client, _files(2), model="reasoning")  # a gauge that nobody sets is not exported again
+    # A gauge that nobody sets is not exported again.
+    await_exported(sorted(charted), between=lambda: _items(client, _files(2), model="reasoning"))

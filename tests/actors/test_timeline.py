@@ -10,7 +10,7 @@ import ray
 from actors.timeline import write_timeline
 
 
-@pytest.mark.usefixtures("local_ray")
+@pytest.mark.usefixtures("joined_ray")
 def test_every_call_of_an_actor_is_in_the_timeline(tmp_path: Path) -> None:
     class Sleeper:  # in here, workers get it by value
         def nap(self) -> None:

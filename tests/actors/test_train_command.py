@@ -11,7 +11,7 @@ from quickstart_runs import Start, command, last_step, refusal, rows, run, stop_
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 LONG = pytest.mark.long
 
 
