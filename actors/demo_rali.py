@@ -22,7 +22,7 @@ from ray_iqa.types import EvaluationReport, LabelledImage
 
 ANNOTATE, FIT = "configs/rali/annotate_small.yaml", "configs/rali/fit_small.yaml"
 _WARM_UP_PICTURES, _WARM_UP_BATCH = 6000, 64
-_NUM_TIMED = 160  # pictures
+_NUM_TIMED = 96  # pictures
 
 
 def warm_clip(data: Path, folder: Path, seed: int, num_steps: int = 400) -> None:

@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ray_iqa.rali.lean_imports import without_scikit_learn
+
 
 @contextmanager
 def engine_start() -> Iterator[None]:
@@ -13,6 +15,7 @@ def engine_start() -> Iterator[None]:
     """
     gc.disable()
     try:
-        yield
+        with without_scikit_learn():
+            yield
     finally:
         gc.enable()

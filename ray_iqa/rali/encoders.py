@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ray_iqa.config.section import Section
 from ray_iqa.errors import ConfigError
+from ray_iqa.rali.lean_imports import without_scikit_learn
 from ray_iqa.rali.preprocessing import ImageSource, Preprocessing
 from ray_iqa.rali.texts import training_texts
 
@@ -171,7 +172,8 @@ def load_clip(name: str, pretrained: str | None = None, seed: int = 0, device: s
     Raises:
         ConfigError: no such model, tag or file, or the download failed.
     """
-    import open_clip
+    with without_scikit_learn():
+        import open_clip
 
     identifier = _identifier(name)
     has_weights = identifier.startswith(("local-dir:", "hf-hub:"))
@@ -202,7 +204,8 @@ def build_tower(architecture: Architecture) -> nn.Module:
     Raises:
         ConfigError: open_clip cannot build it.
     """
-    import open_clip
+    with without_scikit_learn():
+        import open_clip
 
     one_word = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
     try:

@@ -14,11 +14,16 @@ import pytest
 from PIL import Image
 from quickstart_runs import REPOSITORY, Start, refusal, run
 
+from actors.annotation_stages import Reasoner, TextWriter, decode, source_blocks
+from ray_iqa.config.annotate import AnnotateConfig
+from ray_iqa.config.load import load_config
 from ray_iqa.policy.exported_version import write_policy_version
+from ray_iqa.rali.annotated_images import read_images
 from ray_iqa.rali.records import RECORD_SCHEMA
 from ray_iqa.rali.small_clip import build_small_clip
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
+CONFIG = "configs/rali/annotate_small.yaml"
 NUM_TEXTS = 3
 KEY = ["dataset", "image_id", "text_index"]
 
@@ -42,14 +47,14 @@ def inputs(start: Start, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "images.max_per_dataset=30",
         f"texts_per_image={NUM_TEXTS}",
         "rollout.num_completions=4",
+        "rollout.num_threads=1",
         f"backbone.name={home / 'clip'}",
     ]
 
 
 def command(inputs: list[str], run_dir: Path, *overrides: str) -> list[str]:
-    config = "configs/rali/annotate_small.yaml"
     settings = [*inputs, f"run_dir={run_dir}", *overrides]
-    return [sys.executable, "-m", "actors", "annotate", "--config", config, *settings]
+    return [sys.executable, "-m", "actors", "annotate", "--config", CONFIG, *settings]
 
 
 def kill_after(job: list[str], records: Path, num_files: int) -> None:
@@ -64,22 +69,25 @@ def kill_after(job: list[str], records: Path, num_files: int) -> None:
         process.wait()
 
 
+def rows(run_dir: Path) -> pd.DataFrame:
+    return pd.read_parquet(run_dir / "records").sort_values(KEY, ignore_index=True)
+
+
 @pytest.fixture(scope="module")
-def undisturbed(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = tmp_path_factory.mktemp("undisturbed")
+def killed(inputs: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a job that was killed after two files and started again."""
+    run_dir = tmp_path_factory.mktemp("killed")
+    kill_after(command(inputs, run_dir, "pipeline.batch_size=4"), run_dir / "records", num_files=2)
+    assert 0 < rows(run_dir).image_id.nunique() < 60
     done = run(command(inputs, run_dir))
     assert done.returncode == 3, done.stderr[-3000:]
     return run_dir
 
 
-def rows(run_dir: Path) -> pd.DataFrame:
-    return pd.read_parquet(run_dir / "records").sort_values(KEY, ignore_index=True)
-
-
-def test_rows_follow_the_schema_and_name_what_failed(undisturbed: Path) -> None:
-    [*files] = (undisturbed / "records").glob("*.parquet")
+def test_rows_follow_the_schema_and_name_what_failed(killed: Path) -> None:
+    [*files] = (killed / "records").glob("*.parquet")
     assert all(pq.read_schema(file).equals(RECORD_SCHEMA) for file in files)
-    table = rows(undisturbed)
+    table = rows(killed)
     assert not table.duplicated(KEY).any()
     assert (table.policy_version == 200).all()
     labelled = table[table.dataset != "images"]
@@ -106,14 +114,14 @@ def test_rows_follow_the_schema_and_name_what_failed(undisturbed: Path) -> None:
     assert "aspect ratio" in others.loc["refused.png"].reason
 
 
-def test_a_killed_job_resumes_to_the_same_rows(inputs: list[str], undisturbed: Path, tmp_path: Path) -> None:
-    kill_after(command(inputs, tmp_path, "pipeline.batch_size=4"), tmp_path / "records", num_files=2)
-    kept = rows(tmp_path)
-    assert 0 < len(kept) < len(rows(undisturbed))
-    done = run(command(inputs, tmp_path))
-    assert done.returncode == 3, done.stderr[-3000:]
-    pd.testing.assert_frame_equal(rows(tmp_path), rows(undisturbed))
-    assert not list((tmp_path / "records").glob(".partial-*"))
+def test_a_killed_job_resumes_to_the_rows_of_one_process(inputs: list[str], killed: Path, tmp_path: Path) -> None:
+    """All pictures in one batch, without Ray."""
+    config = load_config(AnnotateConfig, CONFIG, [*inputs, f"run_dir={tmp_path}"])
+    [pictures] = source_blocks(read_images(config.images), size=1000)
+    [file] = TextWriter(config, tmp_path)(Reasoner(config)(decode(pictures)))["file"].to_pylist()
+    expected = pq.read_table(tmp_path / file).to_pandas().sort_values(KEY, ignore_index=True)
+    pd.testing.assert_frame_equal(rows(killed), expected)
+    assert not list((killed / "records").glob(".partial-*"))
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """`ray-iqa fit-rali` on real Ray Train workers: what it leaves behind, and what a killed worker changes."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -13,11 +14,17 @@ from quickstart_runs import REPOSITORY, Start, refusal, run
 from taught_records import taught_records
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from ray_iqa.config.fit_rali import FitRaliConfig
+from ray_iqa.config.load import load_config
 from ray_iqa.rali.annotation import embed_texts
-from ray_iqa.rali.records import records_to_table
+from ray_iqa.rali.encoders import load_clip
+from ray_iqa.rali.fit import fit_in_process
+from ray_iqa.rali.fit_data import RecordedTexts, fit_images
+from ray_iqa.rali.records import records_to_table, table_to_records
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.rali.small_clip import build_small_clip
 
+CONFIG = "configs/rali/fit_small.yaml"
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 
 
@@ -53,19 +60,10 @@ def command(annotations: tuple[Path, Path], run_dir: Path, *overrides: str) -> l
         "actors",
         "fit-rali",
         "--config",
-        "configs/rali/fit_small.yaml",
+        CONFIG,
         *settings,
         *overrides,
     ]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(annotations: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = tmp_path_factory.mktemp("undisturbed")
-    done = run(command(annotations, run_dir, "workers.num_workers=1"))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Held-out slice of the training images: SRCC" in done.stdout
-    return run_dir
 
 
 def rows(run_dir: Path) -> list[dict[str, float]]:
@@ -74,39 +72,55 @@ def rows(run_dir: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
-def test_a_fit_leaves_curves_checkpoints_and_a_scorer(undisturbed: Path, start: Start) -> None:
-    log = rows(undisturbed)
-    assert [row["step"] for row in log] == [0, 1, 2, 3, 4, 5, 6]
-    assert log[5]["alignment/loss"] < log[1]["alignment/loss"]
-    assert log[6]["fit/mse"] <= log[6]["fit/mse_before_fine_tuning"]
-    curves = EventAccumulator(str(undisturbed / "tensorboard")).Reload()
-    assert [point.step for point in curves.Scalars("alignment/probe_srcc")] == [0, 1, 2, 3, 4, 5]
-    assert len(list((undisturbed / "checkpoints").glob("checkpoint_*/alignment.pt"))) == 2
-    scorer = RaliScorer.load(undisturbed / "scorer")
-    assert scorer.artifact.provenance["num_held_out"] == 30
-    picture = next(start.manifests[0].parent.glob("test/*.png"))
-    assert scorer.score([picture])[0].status == "ok"
-
-
-def test_two_workers_of_which_one_is_killed_fit_what_one_fits(
-    annotations: tuple[Path, Path], undisturbed: Path, tmp_path: Path
-) -> None:
-    process = subprocess.Popen(
-        command(annotations, tmp_path), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture(scope="module")
+def killed(annotations: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a fit of which one of two workers was killed after the second epoch."""
+    run_dir = tmp_path_factory.mktemp("killed")
+    fit = command(annotations, run_dir)
+    process = subprocess.Popen(fit, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
-    while len(rows(tmp_path)) < 3:
+    while len(rows(run_dir)) < 3:
         assert process.poll() is None, f"ended with {process.returncode}"
         assert time.monotonic() < deadline
         time.sleep(0.02)
     workers = [worker for worker, title in descendants() if title.startswith("ray::RayTrainWorker")]
     min(workers, key=lambda worker: worker.create_time()).kill()
-    _, errors = process.communicate(timeout=300)
+    said, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors[-3000:]
-    log, expected = rows(tmp_path), rows(undisturbed)
-    assert [row["step"] for row in log] == [row["step"] for row in expected]
-    assert log[5]["alignment/loss"] == pytest.approx(expected[5]["alignment/loss"], rel=1e-4)
-    assert log[6] == pytest.approx(expected[6], rel=1e-3, abs=1e-3)
+    assert "Held-out slice of the training images: SRCC" in said
+    return run_dir
+
+
+def test_a_fit_leaves_curves_checkpoints_and_a_scorer(killed: Path, start: Start) -> None:
+    log = rows(killed)
+    assert [row["step"] for row in log] == [0, 1, 2, 3, 4, 5, 6]
+    assert log[5]["alignment/loss"] < log[1]["alignment/loss"]
+    assert log[6]["fit/mse"] <= log[6]["fit/mse_before_fine_tuning"]
+    curves = EventAccumulator(str(killed / "tensorboard")).Reload()
+    assert [point.step for point in curves.Scalars("alignment/probe_srcc")] == [0, 1, 2, 3, 4, 5]
+    assert len(list((killed / "checkpoints").glob("checkpoint_*/alignment.pt"))) == 2
+    scorer = RaliScorer.load(killed / "scorer")
+    assert scorer.artifact.provenance["num_held_out"] == 30
+    picture = next(start.manifests[0].parent.glob("test/*.png"))
+    assert scorer.score([picture])[0].status == "ok"
+
+
+def test_two_workers_of_which_one_is_killed_fit_what_one_process_fits(
+    annotations: tuple[Path, Path], killed: Path
+) -> None:
+    fit = load_config(FitRaliConfig, CONFIG, command(annotations, killed)[6:]).fit
+    records = table_to_records(pq.read_table(annotations[0] / "records" / "part-000000.parquet"))
+    clip = load_clip(fit.backbone.name, None)
+    losses: dict[int, float] = {}
+
+    def log(epoch: int, figures: dict[str, float]) -> None:
+        losses[epoch] = figures.get("alignment/loss", math.nan)
+
+    scorer = fit_in_process(clip, fit_images(records, fit.target), fit, log, RecordedTexts(records, clip.name))
+    found = rows(killed)
+    assert [row["alignment/loss"] for row in found[1:6]] == pytest.approx([losses[n] for n in range(1, 6)], rel=1e-4)
+    expected = {f"fit/{name}": value for name, value in scorer.artifact.provenance["held_out"].items()}
+    assert found[6] == pytest.approx(expected | {"step": 6}, rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.long
