@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 
 @contextmanager
@@ -15,8 +17,7 @@ def without_scikit_learn() -> Iterator[None]:
     if find_spec("transformers") is None:
         yield
         return
-    from transformers import utils
-
+    utils: Any = import_module("transformers.utils")
     found = utils.is_sklearn_available
     utils.is_sklearn_available = lambda: False
     try:

@@ -29,7 +29,9 @@ def cluster_address() -> Iterator[str]:
         patch.setenv("RAY_raylet_start_wait_time_s", "120")
         # What the images set on every node.
         patch.setenv("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "actors.serve_proxy:middlewares")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
+        head = {"num_cpus": 4, "include_dashboard": False}
+        head["include_log_monitor"] = False  # it goes through the log files of all processes there ever were
+        cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster.address
     cluster.shutdown()
 

@@ -151,25 +151,29 @@ def _replicas() -> list[str]:
     return sorted(actor["name"] for actor in actors if "ReasoningScorer" in actor["name"])
 
 
-def test_a_description_streams_and_its_score_is_the_score(client: httpx.Client) -> None:
-    [file] = _files(1)
-    names, texts, scores, arrived = [], [], [], set()
+def _streamed(client: httpx.Client, file: tuple[str, tuple[str, bytes, str]]) -> list[tuple[str, dict, float]]:
+    """Events of a description: name, data and when it arrived."""
+    events, name = [], ""
     with client.stream("POST", "/v1/describe", files=[file]) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         for line in reply.iter_lines():
             if line.startswith("event: "):
-                names.append(line.removeprefix("event: "))
+                name = line.removeprefix("event: ")
             elif line.startswith("data: {"):
-                data = json.loads(line.removeprefix("data: "))
-                (scores if names[-1] == "score" else texts).append(data)
-                arrived.add(time.monotonic())
-    assert len(texts) > 3
-    assert len(arrived) > 3  # not all at the end
+                events.append((name, json.loads(line.removeprefix("data: ")), time.monotonic()))
+    return events
+
+
+def test_a_description_streams_and_its_score_is_the_score(client: httpx.Client) -> None:
+    [file] = _files(1)
+    deadline = time.monotonic() + 120
+    # Not all at the end; vLLM joins what a busy machine has not sent yet, so some answers come in fewer pieces.
+    while len({moment for _, _, moment in (events := _streamed(client, file))}) <= 4:
+        assert time.monotonic() < deadline, events
+    scores = [data for name, data, _ in events if name == "score"]
     assert scores == _items(client, [file], model="reasoning")
     whole = client.post("/v1/describe", files=[file], data={"stream": "false"}).json()
-    assert whole["reasoning"] == "".join(
-        text["text"] for name, text in zip(names, texts, strict=False) if name == "reasoning"
-    )
+    assert whole["reasoning"] == "".join(data["text"] for name, data, _ in events if name == "reasoning")
     assert whole["score"] == scores[0]
 
 
