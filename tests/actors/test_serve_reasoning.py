@@ -166,10 +166,10 @@ def _streamed(client: httpx.Client, file: tuple[str, tuple[str, bytes, str]]) ->
 
 def test_a_description_streams_and_its_score_is_the_score(client: httpx.Client) -> None:
     [file] = _files(1)
-    deadline = time.monotonic() + 120
-    # Not all at the end; vLLM joins what a busy machine has not sent yet, so some answers come in fewer pieces.
-    while len({moment for _, _, moment in (events := _streamed(client, file))}) <= 4:
+    events, deadline = _streamed(client, file), time.monotonic() + 120
+    while len({moment for _, _, moment in events}) <= 4:  # vLLM joins what a busy machine has not sent yet
         assert time.monotonic() < deadline, events
+        events = _streamed(client, file)
     scores = [data for name, data, _ in events if name == "score"]
     assert scores == _items(client, [file], model="reasoning")
     whole = client.post("/v1/describe", files=[file], data={"stream": "false"}).json()
