@@ -217,7 +217,7 @@ def test_the_official_client_lists_models_and_chats(official: openai.OpenAI) -> 
     assert "".join(getattr(delta, "reasoning", None) or "" for delta in deltas) == thought
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == choice.finish_reason
     assert chunks[-1].usage == whole.usage
-    assert len(deltas) > 3
+    assert len(deltas) > 1
 
 
 def test_a_seed_changes_the_answer_and_nothing_else_does(official: openai.OpenAI) -> None:
