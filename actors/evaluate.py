@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayTaskError
 from ray.util import ActorPool
 from rich.console import Console
 from rich.progress import Progress
 
 from actors.evaluation_worker import EvaluationActor, open_scorer
 from actors.placement import connect, require, worker_environment
+from actors.processes import LOST_ACTOR
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.evaluate import EvalConfig
@@ -123,7 +124,7 @@ def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) 
         if isinstance(error.cause, RayIqaError):
             raise error.cause from None
         raise
-    except RayActorError as error:
+    except LOST_ACTOR as error:
         last = str(error).strip().splitlines()[-1]  # the line after the remote traceback
         reason = re.sub(r"^ray_iqa\.errors\.\w+: ", "", last)
         raise ResourceError(f"model {model.name} could not be run: {reason}") from error

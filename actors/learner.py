@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import GetTimeoutError, RayTaskError
 from ray.util.placement_group import PlacementGroup
 
 from actors.adapted_base import AdaptedBase
 from actors.engine_start import engine_start
 from actors.placement import Layout, on_bundle
-from actors.processes import ProcessPlace, announce_process, end_hung_processes
+from actors.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes
 from ray_iqa.checkpoints import CheckpointStore
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.errors import LearnerLostError
+from ray_iqa.errors import LearnerLostError, RayIqaError
 from ray_iqa.remote_checkpoints import RemoteCheckpointStore
 from ray_iqa.remote_files import folder_for_reading, folder_for_writing
 from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch, WeightReceipt, WeightSnapshot
@@ -215,7 +215,11 @@ class LearnerGroup:
             return ray.get(calls, timeout=deadline_s)
         except GetTimeoutError as error:
             raise self._hung(calls, deadline_s, phase) from error
-        except RayActorError as error:
+        except RayTaskError as error:
+            if isinstance(error.cause, RayIqaError):
+                raise error.cause from None
+            raise
+        except LOST_ACTOR as error:
             reason = str(error).strip().splitlines()[-1]  # the line after the remote traceback
             raise LearnerLostError(f"a learner rank died during {phase}: {reason}") from error
 

@@ -14,8 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import (
+    ActorPlacementGroupRemoved,
+    ActorUnschedulableError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+LOST_ACTOR = (RayActorError, OutOfMemoryError, ActorUnschedulableError, ActorPlacementGroupRemoved)
+"""How Ray says that an actor is gone: the last three, of memory monitor and scheduler, are no `RayActorError`."""
 
 _SIGNAL = signal.SIGUSR1
 _DUMP_S = 3.0  # a healthy kernel delivers the signal in milliseconds

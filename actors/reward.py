@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from functools import partial
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import GetTimeoutError
 
-from actors.processes import ProcessPlace, announce_process, end_hung_processes
+from actors.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.errors import ResourceError
@@ -56,7 +56,7 @@ class RemoteRewardScorer:
             try:
                 ray.get(self._entered, timeout=START_S)
                 return ray.get(self._actor.score.remote(shared), timeout=self._deadline_s)
-            except (RayActorError, GetTimeoutError) as error:
+            except (*LOST_ACTOR, GetTimeoutError) as error:
                 self._replace(error)
         raise ResourceError(f"the reward actor was lost {MAX_ATTEMPTS} times in a row, over {len(groups)} images")
 

@@ -93,17 +93,22 @@ class RolloutPool:
                 self._fleet.wait()
             return [worker.receipt for worker in self._fleet.ready() if worker.receipt is not None]
 
-    def broadcast(self, send: Callable[[Sequence[Handle], int], list[WeightReceipt]]) -> list[WeightReceipt]:
-        """Let ``send(workers, gpus_per_engine)`` bring all workers to new weights while nothing samples."""
+    def broadcast(
+        self,
+        send: Callable[[Sequence[Handle], int], list[WeightReceipt]],
+        for_late: "Callable[[], ray.ObjectRef[WeightSnapshot]]",
+    ) -> list[WeightReceipt]:
+        """Let ``send(workers, gpus_per_engine)`` bring all workers to new weights while nothing samples.
+
+        Who joins before the next publish gets the same weights from ``for_late()``.
+        """
         with self.weights_fixed, self._lock:
             while not self._fleet.is_renewed():
                 self._fleet.wait()
             handles = [worker.handle for worker in self._fleet.ready()]
-            return send(handles, self._fleet.rollout.tensor_parallel_size)
-
-    def on_replacement(self, snapshot: "Callable[[], ray.ObjectRef[WeightSnapshot]]") -> None:
-        """Where a worker that joins between two publishes gets the current weights from."""
-        self._fleet.snapshot = snapshot
+            receipts = send(handles, self._fleet.rollout.tensor_parallel_size)
+            self._fleet.snapshot = for_late
+            return receipts
 
     def close(self) -> None:
         """Stop all workers."""

@@ -130,6 +130,8 @@ def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], b
 
         pool = _start_pool(config, layout, group)
         stack.callback(pool.close)
+        if config.cluster.placement == "colocated":
+            pool.wait_ready()  # an engine takes what others allocate on its GPU while it starts for its own
         learner = _start_learner(config, layout, group, store)
         stack.callback(learner.close)
         scorer = RemoteRewardScorer(config.reward, inputs.prompt, inputs.label_ranges)

@@ -13,7 +13,7 @@ from actors.rollout_worker import Handle
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.protocols import WeightPublisher
-from ray_iqa.types import Canary, TensorSpec, WeightReceipt
+from ray_iqa.types import Canary, TensorSpec, WeightReceipt, WeightSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -51,20 +51,22 @@ class BroadcastPublisher:
     ) -> None:
         self._learner, self._pool, self._config, self._canary_image = learner, pool, config, canary_image
         self._fallback = ObjectStorePublisher(learner, pool, config, canary_image)
-        pool.on_replacement(lambda: learner.snapshot(config, canary_image))
 
     def publish(self, policy_version: int) -> dict[str, float]:
         """See `protocols.WeightPublisher.publish`."""
         began = time.perf_counter()
         for _ in range(2):
             try:
-                receipts = self._pool.broadcast(self._send)
+                receipts = self._pool.broadcast(self._send, self._snapshot)
             except WeightTransferError as error:
                 logger.warning("a broadcast of the weights failed: %s", str(error).strip().splitlines()[-1])
                 continue
             seconds = {"publish/pack_seconds": 0.0, "publish/install_seconds": time.perf_counter() - began}
             return seconds | receipt_metrics(receipts, policy_version)
         return self._fallback.publish(policy_version)
+
+    def _snapshot(self) -> "ray.ObjectRef[WeightSnapshot]":
+        return self._learner.snapshot(self._config, self._canary_image)
 
     def _send(self, workers: Sequence[Handle], gpus_per_engine: int) -> list[WeightReceipt]:
         receivers = ActorReceivers(workers, self._config)

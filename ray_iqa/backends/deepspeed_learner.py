@@ -96,6 +96,7 @@ class DeepSpeedLearner:
                 metrics["policy/grad_norm"], taken = self.engine.step(learning_rate)
             metrics["policy/skipped"] = float(not taken)
             self._watch_skips(taken=taken)
+        torch.cuda.empty_cache()  # an engine on the same GPU wakes up next; nothing happens on a CPU
         self._policy_version += 1
         metrics["learner/seconds"] = seconds = time.perf_counter() - began
         num_tokens = sum(len(group.prompt_token_ids) + sum(map(len, group.completions)) for group in batch.groups)

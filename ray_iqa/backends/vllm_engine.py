@@ -49,7 +49,9 @@ def start_engine(
     # It warns in every update of modules that have no weights; what an update must hold is checked by name.
     logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").setLevel(logging.ERROR)
     set_num_threads = torch.set_num_threads
-    llm = LLM(**_arguments(policy, rollout, mm_processor_kwargs), **transfer)
+    # Inside a placement group vLLM would choose Ray, which wants a bundle per GPU; ours hold a whole engine.
+    executor = {} if rollout.tensor_parallel_size == 1 else {"distributed_executor_backend": "mp"}
+    llm = LLM(**_arguments(policy, rollout, mm_processor_kwargs), **executor, **transfer)
     # vLLM's CPU worker replaces it by a warning, and then calls it once per image.
     torch.set_num_threads = set_num_threads
     return llm

@@ -51,7 +51,8 @@ class NcclTransport:
         self._group = trainer_init(self._meeting)
 
     def describe(self, chunk: Chunk) -> dict[str, Any]:
-        """See `Transport.describe`."""
+        """See `Transport.describe`; what still computes the chunk, as merging adapters does, is waited for."""
+        torch.cuda.current_stream().synchronize()  # `send` runs on other streams
         return describe_parameters(chunk)
 
     def send(self, chunk: Chunk) -> None:

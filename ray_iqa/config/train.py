@@ -95,8 +95,27 @@ class TrainConfig(Section):
             raise ValueError(  # a worker replaced while the learner works could only get weights that are too new
                 f"weights.type {self.weights.type} needs rollout.max_staleness 0, got {self.rollout.max_staleness}"
             )
-        if self.weights.type == "ipc" and self.cluster.placement != "colocated":
+        return self
+
+    @model_validator(mode="after")
+    def _gpus_are_shared_right(self) -> Self:
+        """What would fail or run out of memory on GPUs long after the start."""
+        together = self.cluster.placement == "colocated"
+        if self.weights.type == "ipc" and not together:
             raise ValueError(f"weights.type ipc needs cluster.placement colocated, got {self.cluster.placement}")
+        if self.weights.type == "ipc" and self.rollout.most_workers > self.learner.num_ranks:
+            raise ValueError(  # an engine reads the memory of the rank on its own GPU
+                f"weights.type ipc needs a learner rank for each of rollout.max_workers, "
+                f"got {self.learner.num_ranks} ranks for {self.rollout.most_workers} workers"
+            )
+        if self.weights.type == "nccl" and together:
+            raise ValueError(
+                "weights.type nccl needs GPUs of their own for engines and ranks; use ipc if colocated"
+            )
+        if together and self.cluster.device == "cuda" and self.rollout.sleep_when_idle and self.rollout.max_staleness:
+            raise ValueError(  # sampling ahead wakes the engine while the learner works
+                f"rollout.sleep_when_idle needs rollout.max_staleness 0, got {self.rollout.max_staleness}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from actors.processes import ProcessPlace, announce_process
 from ray_iqa.checkpoints import CheckpointStore
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.errors import LearnerLostError
+from ray_iqa.errors import ConfigError, LearnerLostError
 from ray_iqa.types import LearnerUpdate, TrainingBatch
 
 pytestmark = pytest.mark.usefixtures("joined_ray")
@@ -34,6 +34,8 @@ class StandInRank:
         self._rank = int(rendezvous["RANK"])
 
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
+        if batch.policy_version < 0:
+            raise ConfigError("the loss must be finite")
         if batch.policy_version:
             self._meet() if self._rank == 0 else os.kill(os.getpid(), batch.policy_version)
         return LearnerUpdate(policy_version=1, metrics={"rank": self._rank})
@@ -66,6 +68,13 @@ def test_a_hung_step_is_reported_with_the_stacks_of_all_silent_ranks(
     assert "in update" in culprit
     assert "in _meet" not in culprit
     assert any("in _meet" in text for text in caplog.messages)
+    group.close()
+
+
+def test_what_the_user_must_act_on_comes_without_the_remote_traceback(group: LearnerGroup) -> None:
+    with pytest.raises(ConfigError) as caught:
+        group.update(TrainingBatch(groups=(), policy_version=-1))
+    assert str(caught.value) == "the loss must be finite"
     group.close()
 
 

@@ -1,26 +1,21 @@
 """Failure handling of the pool, on real Ray actors whose engine is a stand-in that fails on demand."""
 
 import logging
-import os
-import signal
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import ray
+from stand_in_worker import StandInActor
 
 from actors.fleet import Fleet
-from actors.processes import ProcessPlace, announce_process
 from actors.rollout_pool import RolloutPool
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
-from ray_iqa.errors import DataError, ResourceError, WeightTransferError
-from ray_iqa.seeds import derive_seed
-from ray_iqa.types import Completion, LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot
+from ray_iqa.errors import DataError, ResourceError
+from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec, WeightSnapshot
 
 pytestmark = pytest.mark.usefixtures("joined_ray")
 SPEC = SamplingSpec(num_completions=2, temperature=1.0, top_k=0, top_p=1.0, max_tokens=4, seed=5)
@@ -30,78 +25,6 @@ IMAGES = [
     )
     for index in range(10)
 ]
-
-
-class StandInWorker:
-    """Answers like a worker; a file named after a failure makes one call fail that way."""
-
-    def __init__(self, failures: Path) -> None:
-        self._failures, self._version = failures, 0
-        self._prepared: list[LabelledImage] = []
-
-    def enter(self) -> ProcessPlace:
-        return announce_process()
-
-    def start(self) -> None:
-        self._fail("start")
-
-    def sample(
-        self,
-        images: Sequence[LabelledImage],
-        spec: SamplingSpec,
-        leave: int = 0,  # noqa: ARG002 - the contract
-    ) -> tuple[list[RolloutGroup], float]:
-        self._fail("sample")
-        self._record(len(images))
-        if self._prepared and any(image not in self._prepared for image in images):
-            raise DataError("somebody else prepared these images")
-        return [self._group(image, spec) for image in images], 0.0
-
-    def prepare(self, images: Sequence[LabelledImage]) -> None:
-        self._fail("prepare")
-        self._prepared = list(images)
-
-    def install(self, snapshot: WeightSnapshot, canary_max_abs: float) -> WeightReceipt:  # noqa: ARG002 - the contract
-        self._fail("install")
-        self._version = snapshot.policy_version
-        return WeightReceipt(policy_version=self._version, num_tensors=1, canary_max_abs=0.0)
-
-    def _record(self, num_images: int) -> None:
-        """Who sampled how many, for tests that ask."""
-        if (self._failures / "served").is_dir():
-            (self._failures / "served" / f"{time.monotonic_ns()}-{os.getpid()}-{num_images}").touch()
-
-    def _group(self, image: LabelledImage, spec: SamplingSpec) -> RolloutGroup:
-        tokens = np.array([derive_seed(spec.seed, image.image_id) % 1000], np.int32)
-        completion = Completion(
-            token_ids=tokens, logprobs=np.zeros(1, np.float32), text=str(tokens[0]), finish_reason="stop"
-        )
-        return RolloutGroup(
-            image=image, prompt_token_ids=tokens, completions=(completion,) * 2, policy_version=self._version
-        )
-
-    def _fail(self, phase: str) -> None:
-        for file in sorted(self._failures.glob(f"{phase}-*")):
-            try:
-                file.unlink()
-            except FileNotFoundError:
-                continue
-            match file.name.split("-")[1]:
-                case "die":
-                    os._exit(1)
-                case "stop":
-                    os.kill(os.getpid(), signal.SIGSTOP)
-                    time.sleep(60)  # woken up to tell its stack, it is still here until it is killed
-                case "slow":
-                    time.sleep(4)
-                case "refuse":
-                    raise WeightTransferError("a tensor is missing")
-                case "data":
-                    raise DataError("3.png cannot be decoded")
-
-
-ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
-StandInActor = ray.remote(StandInWorker)
 
 
 @pytest.fixture

@@ -39,6 +39,15 @@ def test_overrides_replace_values_and_read_yaml() -> None:
         ("reward.pairing_block=3", "reward.pairing_block must exceed data.min_partners, got 3 <= 3"),
         ("weights.type=ipc", "weights.type ipc needs cluster.placement colocated, got separate"),
         (
+            "rollout.max_workers=99 weights.type=ipc cluster.placement=colocated",
+            "weights.type ipc needs a learner rank for each of rollout.max_workers",
+        ),
+        ("weights.type=nccl cluster.placement=colocated", "weights.type nccl needs GPUs of their own"),
+        (
+            "rollout.sleep_when_idle=true rollout.max_staleness=1 cluster.placement=colocated",
+            "rollout.sleep_when_idle needs rollout.max_staleness 0, got 1",
+        ),
+        (
             "learner={zero_stage: 2, offload_parameters: true}",
             "offload_parameters needs zero_stage 3, got zero_stage 2",
         ),
@@ -46,7 +55,7 @@ def test_overrides_replace_values_and_read_yaml() -> None:
 )
 def test_a_wrong_override_is_one_sentence_that_names_it(override: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(TrainConfig, KADID, [override])
+        load_config(TrainConfig, KADID, [override] if ": " in override else override.split())
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 
