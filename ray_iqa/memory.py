@@ -29,7 +29,7 @@ CONTEXT = 2 * GIB
 ENGINE_ACTIVATIONS = 3 * GIB
 """What vLLM sets aside when it profiles a batch with images; an assumption."""
 _BUCKET_ELEMENTS = 100_000_000  # backends.deepspeed_config
-_LOGIT_CHUNK_TOKENS = 512  # policy.logprobs
+_LOGIT_CHUNK_TOKENS = 256  # policy.logprobs
 _LAYER_ACTIVATIONS = 17  # values per token and hidden unit
 
 

@@ -2,10 +2,19 @@
 
 import pytest
 
+from ray_iqa.backends import deepspeed_config
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
-from ray_iqa.memory import ENGINE_ACTIVATIONS, PolicySize, engine_memory, learner_memory
+from ray_iqa.memory import (
+    _BUCKET_ELEMENTS,
+    _LOGIT_CHUNK_TOKENS,
+    ENGINE_ACTIVATIONS,
+    PolicySize,
+    engine_memory,
+    learner_memory,
+)
+from ray_iqa.policy import logprobs
 
 POLICY = PolicyConfig(model="Qwen/Qwen2.5-VL-7B-Instruct")
 SIZE = PolicySize(
@@ -17,6 +26,11 @@ SIZE = PolicySize(
     head_size=128,
     vocabulary=152_064,
 )
+
+
+def test_what_is_copied_from_tiers_above_is_as_there() -> None:
+    assert _LOGIT_CHUNK_TOKENS == logprobs._CHUNK_TOKENS
+    assert _BUCKET_ELEMENTS == deepspeed_config._BUCKET_ELEMENTS
 
 
 def test_zero_3_shards_sixteen_bytes_per_parameter_and_the_reference() -> None:
@@ -62,7 +76,7 @@ def test_offloading_moves_bytes_to_the_host() -> None:
 
 
 def test_checkpointed_layers_keep_one_value_per_token_and_hidden_unit() -> None:
-    logits = 3 * 4 * 512 * 152_064
+    logits = 3 * 4 * 256 * 152_064
     tokens = DeepSpeedLearnerConfig(max_tokens_per_micro_batch=1000)
     kept = learner_memory(SIZE, POLICY, tokens).activations - logits
     assert kept == 1000 * 3584 * (2 * 28 + 34)
