@@ -6,7 +6,7 @@ from ray_iqa.data.checks.direction import check_direction
 from ray_iqa.data.checks.files import ImageFacts, check_files, inspect_images
 from ray_iqa.data.checks.finding import Finding
 from ray_iqa.data.checks.labels import check_count, check_scale, check_scenes, check_spread
-from ray_iqa.data.checks.leakage import check_pictures, check_references
+from ray_iqa.data.checks.leakage import check_contents, check_pictures
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.rows import ManifestRow
 
@@ -28,7 +28,7 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
             own_facts = inspect_images(own)
             findings += check_files(own_facts)
             facts += own_facts
-    return [*findings, *check_references(rows), *check_pictures(facts)]
+    return [*findings, *check_contents(rows), *check_pictures(facts)]
 
 
 def _check_labels(rows: Sequence[ManifestRow], *, complete: bool, open_images: bool) -> Iterator[Finding]:

@@ -34,6 +34,11 @@ class ManifestRow:
     split: str | None = None
     licence: str | None = None
 
+    @property
+    def content(self) -> str:
+        """Reference, else scene, else the image itself: what a split keeps together; unique within the dataset."""
+        return self.ref_id or self.group_id or self.image_id
+
 
 REQUIRED = ("dataset", "image_id", "path", "mos", "direction")
 

@@ -17,8 +17,7 @@ from ray_iqa.seeds import derive_seed
 def split_by_reference(rows: Sequence[ManifestRow], shares: Mapping[str, float], seed: int) -> list[ManifestRow]:
     """Deal the contents of each dataset to the splits; all versions of a content stay together.
 
-    The content of a row is its ``ref_id``, else its ``group_id``, else the image itself. The order of the rows does
-    not matter.
+    The order of the rows does not matter.
 
     Args:
         rows: of one or several datasets.
@@ -32,14 +31,14 @@ def split_by_reference(rows: Sequence[ManifestRow], shares: Mapping[str, float],
         raise DataError(f"the shares of the splits must be positive and add up to 1, got {dict(shares)}")
     split_of: dict[tuple[str, str], str] = {}
     for dataset in sorted({row.dataset for row in rows}):
-        contents = sorted({_content(row) for row in rows if row.dataset == dataset})
+        contents = sorted({row.content for row in rows if row.dataset == dataset})
         order = np.random.default_rng(derive_seed(seed, "split", dataset)).permutation(len(contents))
         ends = np.rint(np.cumsum(list(shares.values())) * len(contents)).astype(int)
         if min(np.diff(ends, prepend=0)) < 1:
             raise DataError(f"dataset {dataset!r} has {len(contents)} contents, too few for splits of {dict(shares)}")
         for name, start, stop in zip(shares, [0, *ends[:-1]], ends, strict=True):
             split_of |= {(dataset, contents[index]): name for index in order[start:stop]}
-    return [replace(row, split=split_of[row.dataset, _content(row)]) for row in rows]
+    return [replace(row, split=split_of[row.dataset, row.content]) for row in rows]
 
 
 def split_by_lists(rows: Sequence[ManifestRow], lists: Mapping[str, Set[str]]) -> list[ManifestRow]:
@@ -111,7 +110,3 @@ def _json_lists(file: Path) -> dict[str, set[str]]:
     if not isinstance(content, dict) or not all(isinstance(names, list) for names in content.values()):
         raise DataError(f"{file} must hold an object with a list of names per split")
     return {str(split): {Path(str(name)).name for name in names} for split, names in content.items()}
-
-
-def _content(row: ManifestRow) -> str:
-    return row.ref_id or row.group_id or row.image_id

@@ -64,7 +64,12 @@ def test_a_complete_dataset_has_nothing_to_report() -> None:
             r"spread: \d+% of mos_std are smaller than whole",
         ),
         ("mine", lambda row: replace(row, mos_std=25 * row.mos_std**2), r"spread: .* exceed half the range 1 to 5"),
-        ("mine", lambda row: replace(row, split=f"split{row.level}"), r"leakage: 81 references .* I01 in split1 and"),
+        ("mine", lambda row: replace(row, split=f"split{row.level}"), r"leakage: 81 contents .* I01 in split1 and"),
+        (
+            "mine",
+            lambda row: replace(row, ref_id=None, group_id=row.ref_id, split=f"split{row.level}"),
+            "leakage: 81 contents are in several splits, e.g. I01 in split1 and",
+        ),
         ("kadid10k", lambda row: replace(row, mos=20 * row.mos, scale_max=100), "labels: .* outside the scale 1 to 5"),
         ("mine", lambda row: replace(row, mos=3.0), "labels: all 10,125 labels are 3.0"),
         ("sriqa-bench", lambda row: row, "labels: labels are comparable inside a scene only"),

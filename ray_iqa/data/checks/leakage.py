@@ -11,17 +11,17 @@ from ray_iqa.data.rows import ManifestRow
 _MAX_DISTANCE = 4  # differing bits of 64 up to which two images are taken for the same picture
 
 
-def check_references(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
-    """No reference of a dataset is in two splits."""
+def check_contents(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
+    """No content of a dataset is in two splits."""
     splits_of: dict[tuple[str, str], set[str]] = {}
     for row in rows:
-        if row.ref_id is not None and row.split is not None:
-            splits_of.setdefault((row.dataset, row.ref_id), set()).add(row.split)
+        if row.split is not None:
+            splits_of.setdefault((row.dataset, row.content), set()).add(row.split)
     shared = {key: splits for key, splits in splits_of.items() if len(splits) > 1}
     for dataset in sorted({dataset for dataset, _ in shared}):
-        names = sorted(reference for own, reference in shared if own == dataset)
+        names = sorted(content for own, content in shared if own == dataset)
         where = " and ".join(sorted(shared[dataset, names[0]]))
-        message = f"{len(names):,} references are in several splits, e.g. {names[0]} in {where}"
+        message = f"{len(names):,} contents are in several splits, e.g. {names[0]} in {where}"
         yield Finding(severity="error", check="leakage", dataset=dataset, message=message)
 
 
@@ -29,13 +29,13 @@ def check_pictures(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
     """No picture is in two splits, by content of the file and by perceptual hash.
 
     A dataset without splits is a side of its own, so overlaps between datasets are found too. Versions of one
-    reference are left to `check_references`.
+    content are left to `check_contents`.
     """
     hashed = [fact for fact in facts if fact.perceptual_hash is not None]
     if not hashed:
         return
     sides = np.array([_side(fact.row) for fact in hashed])
-    contents = np.array([_content(fact.row) for fact in hashed])
+    contents = np.array([f"{fact.row.dataset}/{fact.row.content}" for fact in hashed])
     hashes = np.array([fact.perceptual_hash for fact in hashed], dtype=np.uint64)
     same_file: list[tuple[int, int]] = []
     look_alike: list[tuple[int, int]] = []
@@ -63,7 +63,3 @@ def check_pictures(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
 
 def _side(row: ManifestRow) -> str:
     return row.split if row.split is not None else f"{row.dataset}, no split"
-
-
-def _content(row: ManifestRow) -> str:
-    return f"{row.dataset}/{row.ref_id if row.ref_id is not None else row.image_id}"
