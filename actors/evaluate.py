@@ -23,7 +23,8 @@ from actors.processes import LOST_ACTOR
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.evaluate import EvalConfig
-from ray_iqa.data.labelled_sets import LabelledSet, labelled_image, read_labelled_sets
+from ray_iqa.data.labelled_sets import LabelledSet, read_labelled_sets
+from ray_iqa.data.rows import labelled_image
 from ray_iqa.errors import RayIqaError, ResourceError
 from ray_iqa.evaluation_records import Prediction, PredictionRow, write_predictions
 from ray_iqa.preflight import check_model

@@ -8,7 +8,6 @@ from ray_iqa.data.datasets.listing import public_dataset
 from ray_iqa.data.located import read_located
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
-from ray_iqa.types import LabelledImage
 
 _MANIFESTS = (".csv", ".jsonl", ".parquet")
 
@@ -54,19 +53,6 @@ def read_labelled_sets(words: Sequence[str]) -> list[LabelledSet]:
         for name, rows in chosen.items()
         for low, high in [_scale(labels[name])]
     ]
-
-
-def labelled_image(row: ManifestRow) -> LabelledImage:
-    """A row with an absolute path as models take it."""
-    return LabelledImage(
-        image_id=row.image_id,
-        image_path=row.path,
-        dataset=row.dataset,
-        mos=row.mos,
-        mos_std=row.mos_std,
-        higher_is_better=row.direction == "higher",
-        group_id=row.group_id,
-    )
 
 
 def _source_and_split(word: str) -> tuple[str, str | None]:

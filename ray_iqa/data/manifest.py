@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from os import scandir
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_iqa.data.remote import folder_of, is_url, local_file, located
-from ray_iqa.data.rows import ManifestRow, parse_row
+from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row
 from ray_iqa.errors import DataError
 from ray_iqa.types import LabelledImage
 
@@ -69,18 +69,7 @@ def load_manifest(path: str | Path, split: str | None) -> list[LabelledImage]:
     if not chosen:
         found = ", ".join(sorted({repr(row.split) for row in rows}))
         raise DataError(f"{path} has no row whose split is {split!r}; it has {found}")
-    return [
-        LabelledImage(
-            image_id=row.image_id,
-            image_path=located(folder, row.path),
-            dataset=row.dataset,
-            mos=row.mos,
-            mos_std=row.mos_std,
-            higher_is_better=row.direction == "higher",
-            group_id=row.group_id,
-        )
-        for row in chosen
-    ]
+    return [labelled_image(replace(row, path=located(folder, row.path))) for row in chosen]
 
 
 def check_images_exist(images: Sequence[LabelledImage]) -> None:

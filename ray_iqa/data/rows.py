@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from ray_iqa.errors import DataError
+from ray_iqa.types import LabelledImage
 
 Direction = Literal["higher", "lower"]
 
@@ -76,6 +77,19 @@ def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: val
     )
     _check_scale(row, place)
     return row
+
+
+def labelled_image(row: ManifestRow) -> LabelledImage:
+    """A row with an absolute path as models take it."""
+    return LabelledImage(
+        image_id=row.image_id,
+        image_path=row.path,
+        dataset=row.dataset,
+        mos=row.mos,
+        mos_std=row.mos_std,
+        higher_is_better=row.direction == "higher",
+        group_id=row.group_id,
+    )
 
 
 def required_number(record: Mapping[str, Any], column: str, place: str) -> float:  # Any: as `parse_row`

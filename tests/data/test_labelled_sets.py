@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from ray_iqa.data.labelled_sets import labelled_image, read_labelled_sets
+from ray_iqa.data.labelled_sets import read_labelled_sets
 from ray_iqa.data.manifest import write_rows
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import ManifestRow, labelled_image
 from ray_iqa.errors import DataError
 
 
