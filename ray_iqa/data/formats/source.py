@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ray_iqa.data.remote import is_url, located
 from ray_iqa.data.rows import Direction, ManifestRow, parse_row
 from ray_iqa.errors import DataError
 
@@ -18,7 +19,7 @@ class Source:
     licence: str | None = None
 
     def row(self, place: str, *, name: str, mos: object, **columns: object) -> ManifestRow:
-        """A checked row of the image called ``name``; its path is absolute.
+        """A checked row of the image called ``name``; its path is absolute or a URL.
 
         Raises:
             DataError: begins with ``place``.
@@ -27,7 +28,7 @@ class Source:
         record = {
             "dataset": self.dataset,
             "image_id": name,
-            "path": str(self.images.absolute() / name) if name else "",
+            "path": located(self.images.absolute(), name) if name else "",
             "mos": mos,
             "direction": self.direction,
             "scale_min": low,
@@ -38,11 +39,13 @@ class Source:
 
 
 def image_name(row: ManifestRow, images: Path) -> str:
-    """The name of a row's image relative to the folder ``images``.
+    """The name of a row's image relative to the folder ``images``; a URL as it is.
 
     Raises:
         DataError: the image does not lie below it.
     """
+    if is_url(row.path):
+        return row.path
     path, folder = Path(row.path), images.absolute()
     if not path.is_absolute():
         return path.as_posix()

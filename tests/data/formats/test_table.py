@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ray_iqa.data.formats.source import Source
+from ray_iqa.data.formats.source import Source, image_name
 from ray_iqa.data.formats.table import read_table
 from ray_iqa.errors import DataError
 
@@ -35,6 +35,13 @@ def test_columns_are_named_by_the_caller(suffix: str, tmp_path: Path) -> None:
         ("sub/b.png", "/data/sub/b.png", 90, "jpeg"),
     ]
     assert (rows[0].direction, rows[0].scale_max) == ("lower", 100)
+
+
+def test_a_url_stays_one(tmp_path: Path) -> None:
+    file, url = tmp_path / "t.csv", "s3://bucket/a.png"
+    file.write_text(f"img,score\n{url},3\n")
+    (row,) = read_table(file, SOURCE, {"path": "img", "mos": "score"})
+    assert row.path == image_name(row, SOURCE.images) == url
 
 
 @pytest.mark.parametrize(
