@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class ObjectStorePublisher:
-    """One packed snapshot in Ray's object store, which any worker, a late joiner too, pulls at any time.
+    """A snapshot in Ray's object store, which any worker, a late joiner too, pulls at any time.
 
     The pool keeps a reference to the newest snapshot only; older ones are freed by Ray.
     """
