@@ -37,7 +37,6 @@ class Interpretation:
     images: Path | None = None  # the folder that names are relative to; that of the file without it
     direction: Direction | None = None
     scale: tuple[float, float] | None = None
-    licence: str | None = None
     split: str | None = None  # all rows are of this split
     split_column: str | None = None  # of a pyiqa csv
     split_pickle: Path | None = None  # of pyiqa, its first split
@@ -121,5 +120,5 @@ def _source(file: Path, told: Interpretation) -> Source:
         images=told.images or file.absolute().parent,
         direction=direction,
         scale=told.scale,
-        licence=told.licence or (known.licence if known is not None else None),
+        licence=known.licence if known is not None else None,
     )
