@@ -3,11 +3,10 @@
 An evaluation folder holds ``predictions.parquet`` and ``results.json``; reports and comparisons read both.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,17 +81,3 @@ def read_predictions(folder: Path) -> list[PredictionRow]:
         raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {PREDICTIONS}") from error
     except (pa.ArrowException, TypeError) as error:
         raise DataError(f"{file} is not a table of predictions: {error}") from error
-
-
-def read_results(folder: Path) -> list[dict[str, Any]]:  # Any: JSON
-    """Rows of ``results.json``: one per model and dataset, numbers without an answer are None.
-
-    Raises:
-        DataError: there is none.
-    """
-    file = folder / RESULTS
-    try:
-        rows: list[dict[str, Any]] = json.loads(file.read_text())["results"]
-    except FileNotFoundError as error:
-        raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {RESULTS}") from error
-    return rows

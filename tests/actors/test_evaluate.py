@@ -19,7 +19,7 @@ from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.data.located import read_located, write_located
-from ray_iqa.evaluation_records import PredictionRow, read_predictions, read_results
+from ray_iqa.evaluation_records import PredictionRow, read_predictions
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.types import Answer
 
@@ -65,7 +65,8 @@ def test_there_is_a_row_for_every_model_and_picture(folder: Path) -> None:
 
 
 def test_results_are_those_of_the_predictions(folder: Path) -> None:
-    results = {(row["model"], row["dataset"]): row for row in read_results(folder)}
+    rows = json.loads((folder / "results.json").read_text())["results"]
+    results = {(row["model"], row["dataset"]): row for row in rows}
     datasets = {row.dataset for row in read_predictions(folder)}
     assert results.keys() == {(model, dataset) for model in ("policy", "light", "label") for dataset in datasets}
     for dataset in datasets:

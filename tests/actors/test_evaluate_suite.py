@@ -12,7 +12,6 @@ from quickstart_runs import run
 from ray_iqa.data.datasets.listing import public_dataset
 from ray_iqa.data.manifest import write_rows
 from ray_iqa.data.rows import ManifestRow
-from ray_iqa.evaluation_records import read_results
 from ray_iqa.results.measure import Measurement
 from ray_iqa.results.suites import lay_out, read_suite
 
@@ -57,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_labels_reach_one_everywhere_beside_the_papers_columns(suite: str, folder: Path) -> None:
-    measurements = [Measurement(**row) for row in read_results(folder)]
+    measurements = [Measurement(**row) for row in json.loads((folder / "results.json").read_text())["results"]]
     for table in lay_out(read_suite(suite), measurements, all_methods=True):
         ours = table.header.index("labels (measured)")
         assert [row[ours] for row in table.rows] == ["1.000"] * len(table.rows)
