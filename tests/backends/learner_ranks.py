@@ -221,6 +221,21 @@ class Scenarios:
             }
         return found
 
+    def clipping(self) -> object:
+        """The norm before clipping, and the largest change of a weight, with a bound above the norm and one below.
+
+        Adam does not feel the gradient's scale until that is below its epsilon of 1e-8, as the bound here is.
+        """
+        found = {}
+        for stage in self.stages:
+            for max_grad_norm in (1e3, 1e-9):
+                learner = self.learner(zero_stage=stage, max_grad_norm=max_grad_norm)
+                before = weights_of(learner)
+                norm = learner.update(self.small).metrics["policy/grad_norm"]
+                change = max(float((value - before[name]).abs().max()) for name, value in weights_of(learner).items())
+                found[stage, max_grad_norm] = (norm, change)
+        return found
+
     def changed_image(self) -> object:
         group = self.batch.groups[0]
         other = dataclasses.replace(group, prompt_token_ids=group.prompt_token_ids[:-1])

@@ -18,8 +18,8 @@ from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 
 PROGRAM = Path(__file__).parent / "learner_ranks.py"
 SCENARIOS = {
-    1: ("gradients", "local_counts", "resume", "skips", "bfloat16", "offload", "changed_image"),
-    2: ("gradients", "qwen3_vl", "local_counts", "resume", "parts", "skips", "bfloat16"),
+    1: ("gradients", "local_counts", "resume", "skips", "bfloat16", "offload", "clipping", "changed_image"),
+    2: ("gradients", "qwen3_vl", "local_counts", "resume", "parts", "skips", "bfloat16", "clipping"),
 }
 SHARDED = [(1, STAGES[0]), *((2, stage) for stage in STAGES)]  # ranks and stages; one rank shards nothing
 
@@ -212,6 +212,17 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
     assert not all(start[name].equal(recovered[name]) for name in start)
     assert found["version"] == (1, 7)  # the fifth bad step in a row raises
     assert "5 steps in a row" in found["message"]
+
+
+@pytest.mark.parametrize(("num_ranks", "stage"), SHARDED)
+def test_a_gradient_above_the_bound_is_scaled_down_to_it(outcomes: dict[int, Path], num_ranks: int, stage: int) -> None:
+    found = outcome(outcomes, num_ranks, "clipping")
+    norm, change = found[stage, 1e3]
+    clipped_norm, clipped_change = found[stage, 1e-9]
+    assert 1e-9 < norm < 1e3
+    assert clipped_norm == pytest.approx(norm)  # logged as it was before
+    assert change == pytest.approx(1e-3, rel=0.01)  # the learning rate, as Adam's first step is
+    assert clipped_change < 0.15 * change
 
 
 @pytest.mark.parametrize("stage", STAGES)

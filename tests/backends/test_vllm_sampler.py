@@ -1,5 +1,6 @@
 """Both tiny families on a real vLLM engine, against transformers on the same weights."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,9 @@ from ray_iqa.types import RolloutGroup
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     folder = tmp_path_factory.mktemp("vllm")
     policy = tiny_policy(folder / "policy", request.param)
+    # None of a model's own generation defaults may take part: K answers would be equal and two tokens long.
+    wishes = {"do_sample": True, "top_k": 1, "temperature": 0.01, "repetition_penalty": 5.0, "max_new_tokens": 2}
+    (folder / "policy" / "generation_config.json").write_text(json.dumps(wishes))
     sampler = VllmSampler(policy, ROLLOUT)
     yield SimpleNamespace(
         policy=policy, sampler=sampler, inputs=PolicyInputs(policy), images=noise_pictures(folder), folder=folder
