@@ -17,6 +17,7 @@ from ray_iqa.config.load import load_config
 
 CONFIGS = [path for path in sorted((REPOSITORY / "configs").glob("*/*.yaml")) if path.parent.name != "train"]
 PAIRS = [(config, cluster) for config in CONFIGS for cluster in named_clusters(config)]
+_CPUS = {"Ingress": 0.25, "LightScorer": 0.75, "ReasoningScorer": 1}  # of serve_app.py
 Bundles = Sequence[dict[str, float]]
 
 
@@ -59,7 +60,7 @@ def service(path: Path) -> Bundles:
     for application in yaml.safe_load(path.read_text())["applications"]:
         for deployment in application.get("deployments", []):
             options = deployment.get("ray_actor_options", {})
-            cpus = options.get("num_cpus", 0.5 if deployment["name"] == "Ingress" else 1)
+            cpus = options.get("num_cpus", _CPUS[deployment["name"]])
             bundle = {"CPU": float(cpus), "GPU": float(options.get("num_gpus", 0))}
             bundles += [bundle] * deployment.get("autoscaling_config", {}).get("min_replicas", 1)
     return bundles
