@@ -95,15 +95,17 @@ class StepWork:
 
     def _calls(self, worker: Worker, parts: list[list[LabelledImage]]) -> list[Part]:
         """The parts as calls; the last comes back with everything as soon as no image waits."""
-        if self.num_waiting:
-            leaves = [self._slots] * len(parts)
+        is_last = not self.num_waiting
+        if is_last and not parts and worker in self._returning and len(worker.calls) < CALLS_AT_A_TIME:
+            parts = [[]]
+        if not parts:
+            return []
+        if is_last:
+            self._returning.discard(worker)
         else:
-            if not parts and worker in self._returning and len(worker.calls) < CALLS_AT_A_TIME:
-                parts = [[]]
-            leaves = [self._slots] * (len(parts) - 1) + [0]
-        if parts:
-            (self._returning.discard if leaves[-1] == 0 else self._returning.add)(worker)
-        return [Part(worker=worker, images=images, leave=leave) for images, leave in zip(parts, leaves, strict=False)]
+            self._returning.add(worker)
+        leaves = [self._slots] * (len(parts) - 1) + [0 if is_last else self._slots]
+        return [Part(worker=worker, images=images, leave=leave) for images, leave in zip(parts, leaves, strict=True)]
 
     def _take(self, worker: Worker, count: int) -> list[LabelledImage]:
         """What the worker has prepared, then from the end of the longest queue: its preparer comes there last."""

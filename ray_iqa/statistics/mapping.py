@@ -8,7 +8,7 @@ every step all linear parameters (asymptotes, slope) are solved exactly and only
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -112,13 +112,7 @@ def _mapping(
         form=form, parameters=parameters, converged=converged, decreasing=False, squared_error=squared_error
     )
     first, last = fitted([x.min(), x.max()])
-    return Mapping(
-        form=form,
-        parameters=parameters,
-        converged=converged,
-        decreasing=bool(last < first),
-        squared_error=squared_error,
-    )
+    return replace(fitted, decreasing=bool(last < first))
 
 
 def _start_at(near: Mapping, location: float, scale: float) -> tuple[tuple[float, float], ...]:
