@@ -125,7 +125,9 @@ def _test(
 
 def _once(file: Path, measure: Callable[[], list[EvaluationReport]]) -> list[EvaluationReport]:
     if not file.exists():
-        file.write_text(json.dumps([asdict(report) for report in measure()], indent=2))
+        partial = file.with_name(f"{file.name}.partial")
+        partial.write_text(json.dumps([asdict(report) for report in measure()], indent=2))
+        partial.rename(file)
     return [EvaluationReport(**row) for row in json.loads(file.read_text())]
 
 

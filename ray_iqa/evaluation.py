@@ -135,8 +135,9 @@ def _report_of(images: Sequence[LabelledImage], scores: Sequence[Sequence[float]
     known = labels[kept]
     enough = len(predicted) >= 2
     scenes = [image.group_id for image, row in zip(images, scores, strict=True) if row and image.group_id is not None]
-    rank, rank_interval = _correlation(predicted, known, scenes, "srcc")
-    linear, linear_interval = _correlation(predicted, known, scenes, "plcc")
+    contents = [image.content or image.image_id for image, row in zip(images, scores, strict=True) if row]
+    rank, rank_interval = _correlation(predicted, known, scenes, contents, "srcc")
+    linear, linear_interval = _correlation(predicted, known, scenes, contents, "plcc")
     return EvaluationReport(
         dataset=images[0].dataset,
         num_images=len(images),
@@ -152,15 +153,20 @@ def _report_of(images: Sequence[LabelledImage], scores: Sequence[Sequence[float]
 
 
 def _correlation(
-    predicted: NDArray[np.float64], labels: NDArray[np.float64], scenes: Sequence[str], kind: Literal["srcc", "plcc"]
+    predicted: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    scenes: Sequence[str],
+    contents: Sequence[str],
+    kind: Literal["srcc", "plcc"],
 ) -> tuple[float, tuple[float, float]]:
-    """Value and bootstrap interval; NaN where there is none."""
+    """Value and bootstrap interval, which draws the versions of a content together; NaN where there is none."""
     nowhere = np.nan, (np.nan, np.nan)
     if len(predicted) < 2:
         return nowhere
     if not scenes:
         value = srcc(predicted, labels) if kind == "srcc" else plcc(predicted, labels)
-        return value, bootstrap_interval(predicted, labels, kind)
+        clusters = contents if 1 < len(set(contents)) < len(contents) else None
+        return value, bootstrap_interval(predicted, labels, kind, clusters=clusters)
     try:
         report = groupwise(predicted, labels, scenes, statistic=kind)
     except StatisticsError:  # no scene has two different labels and predictions

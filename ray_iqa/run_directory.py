@@ -94,7 +94,8 @@ class RunDirectory:
 
     def _check_and_write_config(self) -> None:
         resolved = self._path / "resolved.json"
-        if resolved.exists():
+        begun = {entry.name for entry in self._path.iterdir()} - {resolved.name, "run.lock"}
+        if begun and resolved.exists():  # a run that was refused before it did anything may be corrected
             before = _flatten(self._read(resolved))
             now = _flatten(self._config.model_dump(mode="json"))
             changed = [

@@ -28,6 +28,7 @@ class LabelledImage:
     mos_std: float | None
     higher_is_better: bool
     group_id: str | None = None  # scene, in the few datasets whose labels are comparable inside a scene only
+    content: str | None = None  # shared by the versions of one scene or reference
 
     @property
     def label_scale(self) -> tuple[str, str]:

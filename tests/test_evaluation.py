@@ -191,3 +191,15 @@ def test_labels_of_scenes_are_never_pooled() -> None:
     assert report.plcc == pytest.approx(1.0)
     (pooled,) = evaluate_groups([replace(g, image=replace(g.image, group_id=None)) for g in groups], PROMPT)
     assert pooled.srcc < 0.5
+
+
+def test_versions_of_one_content_are_drawn_together() -> None:
+    groups, _, _ = _noisy_groups("a", higher_is_better=True)
+    ordered = sorted(groups, key=lambda group: group.image.mos)
+    together = [
+        replace(group, image=replace(group.image, content=str(place // 8))) for place, group in enumerate(ordered)
+    ]
+    (alone,), (report,) = evaluate_groups(ordered, PROMPT), evaluate_groups(together, PROMPT)
+    assert report.srcc == alone.srcc
+    width = report.srcc_interval[1] - report.srcc_interval[0]
+    assert width > 1.2 * (alone.srcc_interval[1] - alone.srcc_interval[0])  # five contents say less than forty pictures

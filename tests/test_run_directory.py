@@ -54,9 +54,16 @@ def test_resume_may_change_length_measurement_and_machines(tmp_path: Path) -> No
     assert json.loads((tmp_path / "resolved.json").read_text())["schedule"]["num_steps"] == 9
 
 
+def test_a_run_that_was_refused_before_it_began_may_be_corrected(tmp_path: Path) -> None:
+    for weight in (1.0, 0.5):
+        with RunDirectory(tmp_path, _config(reward={"format_weight": weight})):
+            pass
+    assert json.loads((tmp_path / "resolved.json").read_text())["reward"]["format_weight"] == 0.5
+
+
 def test_resume_refuses_settings_that_change_results_and_names_them(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, _config()):
-        pass
+        (tmp_path / "metrics.jsonl").touch()
     changed = _config(reward={"format_weight": 0.5}, learner={"lora": {"rank": 8}}, schedule={"num_steps": 9})
     with pytest.raises(CheckpointError) as caught, RunDirectory(tmp_path, changed):
         pass
@@ -81,12 +88,12 @@ def test_a_second_driver_is_refused_and_a_killed_ones_lock_is_taken_over(tmp_pat
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    (tmp_path / "resolved.json").unlink()  # the holder's configuration was another one
     with RunDirectory(tmp_path, _config()):
         pass
 
 
 def test_unreadable_resolved_configuration_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "resolved.json").write_text("{")
+    (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(CheckpointError, match="not readable as JSON"), RunDirectory(tmp_path, _config()):
         pass

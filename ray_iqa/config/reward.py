@@ -21,7 +21,10 @@ class RewardConfig(Section):
     format_weight: NonNegativeFloat = 1.0
     """Weight of the 0/1 format reward."""
     pairing_block: int | None = Field(default=None, ge=2)
-    """Compare only images of the same consecutive block of this size (8 in the paper); None: the whole step."""
+    """Compare only images of the same block of a dataset's images (8 in the paper); None: the whole step.
+
+    Blocks are even: of this size where it divides a dataset's images of the step, a little larger elsewhere.
+    """
     threshold: PositiveFloat = 0.35
     """Of type threshold: |score - MOS mapped to 1-5| below this earns 1."""
     parser: Literal["strict", "published"] = "strict"

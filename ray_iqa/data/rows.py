@@ -89,6 +89,7 @@ def labelled_image(row: ManifestRow) -> LabelledImage:
         mos_std=row.mos_std,
         higher_is_better=row.direction == "higher",
         group_id=row.group_id,
+        content=row.content,
     )
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from quickstart_runs import REPOSITORY, environment
@@ -84,9 +85,10 @@ def test_after_the_cold_start_words_tell_the_distortion_and_scores_tell_nothing(
     assert np.mean(named) / NUM_ANSWERS > 0.4
 
 
-def test_a_few_dozen_steps_teach_a_policy_to_rank_and_a_light_scorer_keeps_it(home: Path) -> None:
+def demo(home: Path, *options: str) -> str:
+    """What the command prints after a few dozen steps of the loop."""
     settings = ["schedule.num_steps=48", "evaluation.max_images=30", "rollout.min_workers=1"]
-    arguments = ["demo", "--run-dir", str(home), *settings]
+    arguments = ["demo", "--run-dir", str(home), *options, *settings]
     done = subprocess.run(
         [sys.executable, "-m", "actors", *arguments],
         cwd=REPOSITORY,
@@ -97,6 +99,11 @@ def test_a_few_dozen_steps_teach_a_policy_to_rank_and_a_light_scorer_keeps_it(ho
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_a_few_dozen_steps_teach_a_policy_to_rank_and_a_light_scorer_keeps_it(home: Path) -> None:
+    said = demo(home)
     before, after = (json.loads((home / f"{name}.json").read_text()) for name in ("before", "after"))
     for report in before:
         assert abs(report["srcc"]) <= 0.25  # the bar of 0.2 is for twice as many pictures
@@ -105,11 +112,24 @@ def test_a_few_dozen_steps_teach_a_policy_to_rank_and_a_light_scorer_keeps_it(ho
         assert report["srcc"] >= 0.25
         assert report["parse_failure_rate"] <= 0.05
         assert report["score_std"] >= 0.3 * report["mos_std"]
-    kept = re.search(r"RALI keeps (\d+) % of its teacher's SRCC", done.stdout)
-    assert kept is not None, done.stdout
+    rollouts = pd.read_parquet(home / "run" / "rollouts")
+    rows = [row for file in (home / "data").glob("*/manifest.csv") for row in read_rows(file)]
+    assert set(rollouts.image_id) <= {row.image_id for row in rows if row.split == "train"}
+    assert re.search(r"ladder-a +before .+\[.+\n +after .+\[", said), said
+    assert f"tensorboard --logdir {home / 'run' / 'tensorboard'}" in said
+    kept = re.search(r"RALI keeps (\d+) % of its teacher's SRCC", said)
+    assert kept is not None, said
     assert int(kept[1]) >= 80
-    assert f"Report:             {home / 'report.html'}" in done.stdout
+    assert f"Report:             {home / 'report.html'}" in said
     assert 'class="missing"' not in (home / "report.html").read_text()  # every chapter found its input
+
+
+def test_permuted_labels_teach_as_many_steps_nothing(home: Path, tmp_path: Path) -> None:
+    for stage in ("data", "blank", "seeing", "start"):
+        (tmp_path / stage).symlink_to(home / stage)
+    demo(tmp_path, "--permute-labels")
+    for report in json.loads((tmp_path / "after.json").read_text()):
+        assert abs(report["srcc"]) <= 0.25
 
 
 def test_a_wrong_setting_is_said_before_anything_is_made(tmp_path: Path) -> None:

@@ -13,6 +13,28 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 LONG = pytest.mark.long
+CURVES = set(
+    [
+        "reward/fidelity",
+        "reward/format",
+        "reward/parse_rate",
+        "group/zero_advantage_fraction",
+        "group/score_std",
+        "policy/kl",
+        "policy/entropy",
+        "policy/grad_norm",
+        "policy/clip_fraction_low",
+        "policy/clip_fraction_high",
+        "policy/staleness",
+        "completion/length_mean",
+        "time/rollout",
+        "time/reward",
+        "time/learn",
+        "time/publish",
+        "throughput/tokens_per_s",
+        "eval/srcc",
+    ]
+)
 
 
 def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturbed: Path) -> None:
@@ -32,6 +54,7 @@ def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturb
 
     curves = EventAccumulator(str(undisturbed / "tensorboard")).Reload()
     assert [point.step for point in curves.Scalars("reward/fidelity")] == list(range(1, 9))
+    assert set(curves.Tags()["scalars"]) >= CURVES
 
     steps = sorted(folder.name for folder in (undisturbed / "checkpoints").iterdir())
     assert steps[-1] == "step-000008"
@@ -65,6 +88,19 @@ def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
     assert not (run_dir / "checkpoints").exists()
     assert (remote / "checkpoints" / "step-000008" / "state.json").is_file()
     AutoModelForImageTextToText.from_pretrained(remote / "policy")
+
+
+def test_two_ranks_learn_what_one_does_while_the_next_step_is_sampled(
+    start: Start, undisturbed: Path, tmp_path: Path
+) -> None:
+    settings = ("cluster.cpus_per_actor=0.5", "learner.num_ranks=2", "rollout.max_staleness=1", "schedule.num_steps=3")
+    done = run(command(start, tmp_path / "run", *settings))
+    assert done.returncode == 0, done.stderr[-3000:]
+    found, expected = rows(tmp_path / "run"), rows(undisturbed)
+    assert [row["policy/staleness"] for row in found] == [0, 1, 1]
+    assert found[0]["reward/mean"] == pytest.approx(expected[0]["reward/mean"], abs=1e-6)
+    assert found[0]["policy/grad_norm"] == pytest.approx(expected[0]["policy/grad_norm"], rel=1e-4)
+    assert all(row["publish/canary_max_abs"] < 1e-2 for row in found)
 
 
 @pytest.mark.long
