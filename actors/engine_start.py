@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ray_iqa.rali.lean_imports import without_scikit_learn
+from ray_iqa.lean_imports import without_scikit_learn
 
 
 @contextmanager

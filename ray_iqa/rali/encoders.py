@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ray_iqa.config.section import Section
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.lean_imports import without_scikit_learn
+from ray_iqa.lean_imports import without_scikit_learn
 from ray_iqa.rali.preprocessing import ImageSource, Preprocessing
 from ray_iqa.rali.texts import training_texts
 
