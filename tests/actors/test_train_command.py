@@ -13,28 +13,26 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 LONG = pytest.mark.long
-CURVES = set(
-    [
-        "reward/fidelity",
-        "reward/format",
-        "reward/parse_rate",
-        "group/zero_advantage_fraction",
-        "group/score_std",
-        "policy/kl",
-        "policy/entropy",
-        "policy/grad_norm",
-        "policy/clip_fraction_low",
-        "policy/clip_fraction_high",
-        "policy/staleness",
-        "completion/length_mean",
-        "time/rollout",
-        "time/reward",
-        "time/learn",
-        "time/publish",
-        "throughput/tokens_per_s",
-        "eval/srcc",
-    ]
-)
+CURVES = {
+    "reward/fidelity",
+    "reward/format",
+    "reward/parse_rate",
+    "group/zero_advantage_fraction",
+    "group/score_std",
+    "policy/kl",
+    "policy/entropy",
+    "policy/grad_norm",
+    "policy/clip_fraction_low",
+    "policy/clip_fraction_high",
+    "policy/staleness",
+    "completion/length_mean",
+    "time/rollout",
+    "time/reward",
+    "time/learn",
+    "time/publish",
+    "throughput/tokens_per_s",
+    "eval/srcc",
+}
 
 
 def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturbed: Path) -> None:
