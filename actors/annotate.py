@@ -15,6 +15,7 @@ from pathlib import Path
 import ray
 
 from actors.annotation_stages import Reasoner, TextWriter, decode, source_blocks
+from actors.exit_codes import SOME_FAILED
 from actors.part_job import add_parts
 from actors.placement import connect, require, worker_environment
 from ray_iqa.answers.prompt import prompt_by_id
@@ -25,8 +26,6 @@ from ray_iqa.preflight import check_model
 from ray_iqa.rali.annotated_images import AnnotatedImage, read_images
 from ray_iqa.rali.part_files import PartFiles
 from ray_iqa.run_directory import RunDirectory
-
-SOME_FAILED = 3
 
 
 def run(config_path: str, overrides: Sequence[str]) -> int:

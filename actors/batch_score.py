@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
+from actors.exit_codes import SOME_FAILED
 from actors.part_job import JobRecord, add_parts
 from actors.placement import connect, require, worker_environment
 from ray_iqa import __version__
@@ -25,7 +26,6 @@ from ray_iqa.rali.scorer import SCALE, ImageScore, RaliScorer
 from ray_iqa.rali.squares import SquareCut
 from ray_iqa.run_directory import RunDirectory
 
-SOME_FAILED = 3
 RUN_MANIFEST = "run.json"
 SCORE_SCHEMA = pa.schema(
     [

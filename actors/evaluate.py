@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from actors.evaluation_worker import EvaluationActor, open_scorer
+from actors.exit_codes import SOME_FAILED
 from actors.placement import connect, require, worker_environment
 from actors.processes import LOST_ACTOR
 from ray_iqa import __version__
@@ -39,7 +40,6 @@ from ray_iqa.scorers.scorer import ModelSpec, read_models
 from ray_iqa.tables import to_text
 from ray_iqa.types import LabelledImage
 
-SOME_FAILED = 3
 Handle = Any  # a Ray actor handle of EvaluationWorker; Ray has no public generic type for it
 Rows = dict[tuple[str, str], list[PredictionRow]]  # by dataset and model
 

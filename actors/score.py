@@ -8,13 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from actors.exit_codes import FAILURE, SOME_FAILED, USAGE
 from ray_iqa.config.precision import Precision
 from ray_iqa.data.find_images import find_images
 from ray_iqa.errors import ConfigError
 from ray_iqa.rali.scorer import RaliScorer
 
-ALL_SCORED, FAILURE, USAGE, SOME_FAILED = 0, 1, 2, 3
-"""Exit codes."""
 FORMATS = (".csv", ".jsonl", ".parquet")
 _PER_BAR_STEP = 128  # pictures
 
@@ -62,7 +61,7 @@ def run(names: Sequence[str], model: str, out: str | None, device: str, precisio
     num_failed = sum(row["status"] == "failed" for row in rows)
     sys.stderr.write(f"{len(rows) - num_failed:,} of {len(rows):,} pictures scored, 1 (bad) to 5 (excellent)\n")
     if num_failed == 0:
-        return ALL_SCORED
+        return 0
     return FAILURE if strict or num_failed == len(rows) else SOME_FAILED
 
 

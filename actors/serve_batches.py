@@ -11,6 +11,7 @@ import ray
 import yaml
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from actors.exit_codes import SOME_FAILED
 from ray_iqa.config.serve import BatchesConfig
 from ray_iqa.http.batches import BatchReply, BatchRequest, BatchStatus
 from ray_iqa.http.problems import Problem
@@ -25,7 +26,6 @@ _STATUS: dict[JobStatus, BatchStatus] = {
     JobStatus.STOPPED: "cancelled",
 }
 _ID = re.compile(r"batch-[0-9a-f]{32}")
-_SOME_FAILED = 3  # exit code of a job that scored all but some pictures, which its rows name
 
 
 class RayBatchJobs:
@@ -55,7 +55,7 @@ class RayBatchJobs:
         metadata = (job.metadata or {}) if job else {}
         if job is None or metadata.get("owner") != owner:
             return None
-        status = "completed" if job.driver_exit_code == _SOME_FAILED else _STATUS[job.status]
+        status = "completed" if job.driver_exit_code == SOME_FAILED else _STATUS[job.status]
         return BatchReply(
             id=batch_id,
             status=status,

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from actors.exit_codes import SOME_FAILED
 from actors.score import ScoreRow, score_files, write_scores
 from ray_iqa.statistics.means import PairedChange
 from ray_iqa.tables import text_table
 from ray_iqa.telemetry.curves import Curves
 from ray_iqa.tracking import Scores, StepProgress, progress, prompts, step_folders
 
-SOME_FAILED = 3
 _HEADER = ("step", "pictures", "failed", "mean [95 %]", "since first [95 %]", "p", "since previous [95 %]", "p")
 
 
