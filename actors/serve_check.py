@@ -1,6 +1,5 @@
 """`ray-iqa serve check`: what Serve itself accepts silently in its YAML file, found before it is deployed."""
 
-import difflib
 import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ray_iqa.config.load import error_sentences, hint
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import LightModelConfig, LimitsConfig, ReasoningChangesConfig, ServeConfig
 from ray_iqa.errors import ConfigError
@@ -39,7 +39,7 @@ def check_file(path: Path) -> list[str]:
     try:
         ServeDeploySchema.model_validate(tree)
     except ValidationError as error:
-        findings += _sentences(error, "")
+        findings += error_sentences(error, ServeDeploySchema)
     for number, application in enumerate(tree.get("applications") or []):
         if isinstance(application, dict) and application.get("import_path") == _BUILDER:
             findings += _check_application(application, f"applications.{number}", tree)
@@ -50,7 +50,7 @@ def _check_application(application: Mapping[str, Any], where: str, tree: Mapping
     try:
         config = ServeConfig.model_validate(application.get("args") or {})
     except ValidationError as error:
-        yield from _sentences(error, f"{where}.args.", ServeConfig)
+        yield from error_sentences(error, ServeConfig, f"{where}.args.")
         return
     host = str((tree.get("http_options") or {}).get("host", "127.0.0.1"))
     if config.access.no_auth and not _is_loopback(host):
@@ -60,7 +60,7 @@ def _check_application(application: Mapping[str, Any], where: str, tree: Mapping
         place = f"{where}.deployments.{number}"
         name = str(deployment.get("name"))
         if name not in known:
-            yield f"{place}.name must be one of {', '.join(known)}, got {name!r}{_hint(name, known)}"
+            yield f"{place}.name must be one of {', '.join(known)}, got {name!r}{hint(name, known)}"
         elif not known[name]:
             yield f"{place}: args have no section for {name}; add one or remove the deployment"
         elif user_config := deployment.get("user_config"):
@@ -86,7 +86,7 @@ def _check_user_config(name: str, user_config: Mapping[str, Any], where: str) ->
     try:
         kind.model_validate(required | dict(user_config))
     except ValidationError as error:
-        yield from _sentences(error, where, kind)
+        yield from error_sentences(error, kind, where)
 
 
 def _unknown_keys(tree: Any, kind: type[BaseModel], where: str) -> Iterator[str]:  # noqa: ANN401 - YAML values
@@ -96,7 +96,7 @@ def _unknown_keys(tree: Any, kind: type[BaseModel], where: str) -> Iterator[str]
     fields = {field.alias or name: field for name, field in kind.model_fields.items()} | dict(kind.model_fields)
     for key, value in tree.items():
         if key not in fields:
-            yield f"unknown key {where + str(key)!r}{_hint(str(key), fields)}"
+            yield f"unknown key {where + str(key)!r}{hint(str(key), fields)}"
             continue
         annotation = fields[key].annotation
         for model in _models_in(annotation):
@@ -113,7 +113,7 @@ def _bad_values(item: dict[str, Any], kind: type[BaseModel], where: str) -> list
     try:
         kind.model_validate(item)
     except ValidationError as error:
-        return _sentences(error, where)
+        return error_sentences(error, kind, where)
     return []
 
 
@@ -122,30 +122,6 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - 
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
-
-
-def _sentences(error: ValidationError, where: str, kind: type[BaseModel] | None = None) -> list[str]:
-    sentences = []
-    for item in error.errors(include_url=False):
-        place = where + ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            key = str(item["loc"][-1])
-            near = _hint(key, _keys_at(kind, item["loc"][:-1])) if kind else ""
-            sentences.append(f"unknown key {place!r}{near}")
-        else:
-            sentences.append(f"{place.rstrip('.')}: {item['msg'].removeprefix('Value error, ')}")
-    return sentences
-
-
-def _keys_at(kind: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    for part in location:
-        kind = next(_models_in(kind.model_fields[str(part)].annotation))
-    return list(kind.model_fields)
-
-
-def _hint(key: str, known: Mapping[str, object] | list[str]) -> str:
-    near = difflib.get_close_matches(key, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _is_loopback(host: str) -> bool:

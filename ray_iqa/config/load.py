@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,12 +54,33 @@ def build_config(
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: " + "; ".join(_sentences(kind, error))) from error
+        raise ConfigError(f"{origin}: " + "; ".join(error_sentences(error, kind))) from error
 
 
 def dump_config(config: BaseModel) -> str:
     """The resolved configuration as JSON, every default spelled out."""
     return json.dumps(config.model_dump(mode="json"), indent=2) + "\n"
+
+
+def error_sentences(error: ValidationError, kind: type[BaseModel], where: str = "") -> list[str]:
+    """One sentence per mistake in a mapping of ``kind``; ``where`` begins the name of its keys."""
+    sentences = []
+    for item in error.errors():
+        location = (where + ".".join(str(part) for part in item["loc"])).rstrip(".") or "the configuration"
+        if item["type"] == "extra_forbidden":
+            sentences.append(f"unknown key {location!r}{hint(str(item['loc'][-1]), _keys(kind, item['loc'][:-1]))}")
+        elif item["type"] == "missing":
+            sentences.append(f"required key {location!r} is missing")
+        else:
+            got = "" if isinstance(item["input"], dict) else f", got {item['input']!r}"
+            sentences.append(f"{location}: {item['msg'].removeprefix('Value error, ')}{got}")
+    return sentences
+
+
+def hint(key: str, known: Iterable[str]) -> str:
+    """The known key that is nearest to an unknown one, as the end of a sentence; empty if none is near."""
+    near = difflib.get_close_matches(key, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:  # Any: YAML values
@@ -74,22 +95,6 @@ def _apply(tree: dict[str, Any], override: str) -> None:  # Any: YAML values
             raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
         node = child
     node[leaf] = yaml.safe_load(text)  # 1e-3 stays text in YAML 1.1; pydantic reads it as a number
-
-
-def _sentences(kind: type[BaseModel], error: ValidationError) -> list[str]:
-    sentences = []
-    for item in error.errors():
-        location = ".".join(str(part) for part in item["loc"]) or "the configuration"
-        if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), _keys(kind, item["loc"][:-1]), n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            sentences.append(f"unknown key {location!r}{hint}")
-        elif item["type"] == "missing":
-            sentences.append(f"required key {location!r} is missing")
-        else:
-            got = "" if item["loc"] == () else f", got {item['input']!r}"
-            sentences.append(f"{location}: {item['msg'].removeprefix('Value error, ')}{got}")
-    return sentences
 
 
 def _keys(kind: type[BaseModel], location: Sequence[str | int]) -> list[str]:

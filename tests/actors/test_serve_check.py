@@ -54,7 +54,7 @@ def test_what_the_reasoning_model_may_change_is_checked(tmp_path: Path) -> None:
     place = "applications.0.deployments.1.user_config"
     assert set(check_file(path)) == {
         f"unknown key '{place}.modle', did you mean 'model'?",
-        f"{place}.num_completions: Input should be greater than or equal to 2",
+        f"{place}.num_completions: Input should be greater than or equal to 2, got 1",
     }
 
 
