@@ -47,7 +47,10 @@ def read_images(config: AnnotatedImagesConfig) -> list[AnnotatedImage]:
 
 
 def _first(images: list[AnnotatedImage], count: int | None) -> list[AnnotatedImage]:
-    """At most ``count`` of each data set, spread over it, in their own order."""
+    """At most ``count`` of each data set, spread over it, in their own order.
+
+    Not `evaluation.select_images`, whose hash and order are others: a run that is resumed must choose the same again.
+    """
     if count is None:
         return images
     by_dataset: dict[str, list[AnnotatedImage]] = defaultdict(list)
