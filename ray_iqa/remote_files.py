@@ -1,4 +1,7 @@
-"""Folders named by a URI, through pyarrow's file systems: s3, gs, abfss, hdfs, file, and fsspec+<protocol>."""
+"""Folders by URI, through pyarrow and its spellings (abfss, fsspec+<protocol>); `data.remote` is for pictures.
+
+There are s3, gs, abfss, hdfs, file, and fsspec+<protocol>.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterator

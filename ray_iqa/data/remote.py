@@ -1,6 +1,6 @@
-"""Pictures and manifests in object stores, through fsspec: s3://, gs://, abfs://, file:// and what it has packages for.
+"""Pictures and manifests by URL, through fsspec and its spellings (abfs://, memory://); `remote_files` is for folders.
 
-Credentials are those that fsspec's own packages find in the environment.
+There are s3://, gs://, abfs://, file:// and what fsspec has packages for. Credentials are those that fsspec's own packages find in the environment.
 """
 
 import tempfile
