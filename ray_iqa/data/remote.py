@@ -1,6 +1,7 @@
 """Pictures and manifests by URL, through fsspec and its spellings (abfs://, memory://); `remote_files` is for folders.
 
-There are s3://, gs://, abfs://, file:// and what fsspec has packages for. Credentials are those that fsspec's own packages find in the environment.
+There are s3://, gs://, abfs://, file:// and what fsspec has packages for. Credentials are those that its packages find
+in the environment.
 """
 
 import tempfile
