@@ -10,7 +10,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import ray
 
@@ -22,7 +21,7 @@ from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.annotate import AnnotateConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError
-from ray_iqa.preflight import check_model
+from ray_iqa.preflight import check_model, output_folder
 from ray_iqa.rali.annotated_images import AnnotatedImage, read_images
 from ray_iqa.rali.part_files import PartFiles
 from ray_iqa.run_directory import RunDirectory
@@ -35,11 +34,11 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
 
 def annotate(config: AnnotateConfig) -> int:
     """As `run`, with a configuration at hand."""
+    run_dir = output_folder(config.run_dir)
     if not prompt_by_id(config.policy.prompt).asks_reasoning:
         raise ConfigError(f"policy.prompt must ask for reasoning, {config.policy.prompt!r} does not")
     check_model(config.policy.model)
     images = read_images(config.images)
-    run_dir = Path(config.run_dir).absolute()
     with RunDirectory(run_dir, config):
         parts = PartFiles(run_dir / "records")
         known = parts.keys()

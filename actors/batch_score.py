@@ -20,6 +20,7 @@ from ray_iqa.config.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.config.precision import check_precision
 from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.preflight import output_folder
 from ray_iqa.rali.part_files import PartFiles, write_hidden
 from ray_iqa.rali.picture_table import read_pictures, without
 from ray_iqa.rali.scorer import SCALE, ImageScore, RaliScorer
@@ -45,11 +46,11 @@ SCORE_SCHEMA = pa.schema(
 def run(config_path: str, overrides: Sequence[str]) -> int:
     """Score what is not scored yet; exit code 0, or 3 when a picture failed."""
     config = load_config(BatchScoreConfig, config_path, overrides)
+    run_dir = output_folder(config.run_dir)
     if not (Path(config.model) / "rali.json").is_file():
         raise ConfigError(f"model must be a folder written by fit-rali or convert-rali, got {config.model!r}")
     check_precision(config.precision, config.device)
     pictures = read_pictures(config.images)
-    run_dir = Path(config.run_dir).absolute()
     with RunDirectory(run_dir, config):
         parts = PartFiles(run_dir / "scores")
         pending = without(pictures, parts.table(["dataset", "image_id"]))

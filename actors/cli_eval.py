@@ -34,7 +34,7 @@ def add_eval_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     evaluate.add_argument("--suite", choices=get_args(SuiteName), help="lay out a paper's tables beside the results")
     evaluate.add_argument("--decoding", choices=get_args(Decoding), help="of policies; default: sampled")
     evaluate.add_argument("--samples", type=int, metavar="K", help="answers per image of sampled decoding")
-    evaluate.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    evaluate.add_argument("--device", choices=["cpu", "cuda"], help="default: cluster.device of the file, else cpu")
     evaluate.add_argument("--config", metavar="FILE", help="YAML with engine settings, see configs/eval/")
     evaluate.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces one value of the file")
     evaluate.set_defaults(command=_evaluate)
@@ -48,8 +48,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         if tree.get("decoding", "sampled") != "sampled":
             raise ConfigError(f"--samples is for sampled decoding, got --decoding {tree['decoding']}; leave one out")
         tree["rollout"] = {**tree.get("rollout", {}), "num_completions": arguments.samples}
-    tree["cluster"] = {**tree.get("cluster", {}), "device": arguments.device}
+    told = {} if arguments.device is None else {"device": arguments.device}
+    tree["cluster"] = {"device": "cpu", **(tree.get("cluster") or {}), **told}
     config = build_config(EvalConfig, tree, arguments.overrides, "ray-iqa eval")
     from actors.evaluate import run
+    from ray_iqa.preflight import output_folder
 
+    output_folder(config.out, "--out")
     return run(config)

@@ -28,7 +28,7 @@ from ray_iqa.config.load import load_config
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import ConfigError
-from ray_iqa.preflight import check_model
+from ray_iqa.preflight import check_model, output_folder
 from ray_iqa.rali.ract import LessonPlan, lessons
 from ray_iqa.rali.records import table_to_records
 from ray_iqa.run_directory import RunDirectory
@@ -40,12 +40,12 @@ _KEEP_CHECKPOINTS = 2
 def run(config_path: str, overrides: Sequence[str]) -> int:
     """Fit or resume, export the policy; the exit code."""
     config = load_config(FitRactConfig, config_path, overrides)
+    run_dir = output_folder(config.run_dir)
     prompt = prompt_by_id(config.policy.prompt)
     if not (prompt.asks_reasoning and prompt.answer_format == "tagged"):
         raise ConfigError(f"policy.prompt must ask for reasoning in tags, {config.policy.prompt!r} does not")
     check_model(config.policy.model)
     plan = _plan(config)
-    run_dir = Path(config.run_dir).absolute()
     with stop_on_signal() as stopped, _learner(config, plan, run_dir) as learner:
         if not _fit(config, plan, learner, run_dir, stopped):
             return STOPPED

@@ -24,6 +24,7 @@ from actors.placement import connect, require, worker_environment
 from ray_iqa.config.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError, DataError, RayIqaError
+from ray_iqa.preflight import output_folder
 from ray_iqa.rali.fit_data import RecordedTexts, fit_images
 from ray_iqa.rali.records import table_to_records
 from ray_iqa.run_directory import RunDirectory
@@ -41,9 +42,9 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
 
 def fit_rali(config: FitRaliConfig) -> None:
     """As `run`, with a configuration at hand."""
+    run_dir = output_folder(config.run_dir)
     files = annotation_files(config.annotations)
     _check(config, files)
-    run_dir = Path(config.run_dir).absolute()
     with RunDirectory(run_dir, config):
         connect(config.cluster)
         try:

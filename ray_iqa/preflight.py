@@ -9,7 +9,7 @@ from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.batches import ImageBatches
 from ray_iqa.data.manifest import check_images_exist, load_manifest
 from ray_iqa.data.remote import is_url
-from ray_iqa.errors import ConfigError
+from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation import select_images
 from ray_iqa.rewards.labels import label_ranges
 from ray_iqa.types import LabelledImage
@@ -34,7 +34,12 @@ def check_inputs(config: TrainConfig) -> Inputs:
         DataError: a manifest row is bad or an image is missing.
     """
     prompt = prompt_by_id(config.policy.prompt)
-    run_dir = _run_dir(config.run_dir)
+    if is_url(config.run_dir):
+        raise ConfigError(
+            f"run_dir must be a path, got {config.run_dir!r}; to keep checkpoints, logs and the policy at a URI, set "
+            "schedule.checkpoint_uri to it and run_dir to a local folder"
+        )
+    run_dir = output_folder(config.run_dir)
     check_model(config.policy.model)
     train = load_images(config.data.train, config.data.train_split)
     validation = load_images(config.evaluation.manifests, config.evaluation.split)
@@ -64,8 +69,20 @@ def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
         images += load_manifest(manifest, split)
     if not images:
         raise ConfigError(f"split {split!r} must hold at least one image, found none in {', '.join(manifests)}")
+    for name in sorted({image.dataset for image in images}):
+        _check_union(name, [image for image in images if image.dataset == name])
     check_images_exist(images)
     return images
+
+
+def _check_union(dataset: str, images: list[LabelledImage]) -> None:
+    """What each manifest holds in itself must hold over all manifests that name one dataset."""
+    if len({image.image_id for image in images}) < len(images):
+        raise DataError(f"an image_id must be unique in dataset {dataset!r}, some come in several manifests")
+    if len({image.higher_is_better for image in images}) > 1:
+        raise DataError(f"all manifests of dataset {dataset!r} must agree on direction, some say higher and some lower")
+    if len({image.group_id is None for image in images}) > 1:
+        raise DataError(f"either all images of dataset {dataset!r} must have a group_id or none")
 
 
 def check_model(model: str) -> None:
@@ -83,14 +100,15 @@ def check_model(model: str) -> None:
         )
 
 
-def _run_dir(text: str) -> Path:
-    """Absolute run directory; inside a submitted job a relative one would vanish with the job's working directory."""
+def output_folder(text: str, key: str = "run_dir") -> Path:
+    """Absolute path of a folder that a job writes; ``key`` is what the user calls it.
+
+    Raises:
+        ConfigError: it is a URL, or relative in a submitted job, with whose working directory it would vanish.
+    """
     if is_url(text):
-        raise ConfigError(
-            f"run_dir must be a path, got {text!r}; to keep checkpoints, logs and the policy at a URI, set "
-            "schedule.checkpoint_uri to it and run_dir to a local folder"
-        )
+        raise ConfigError(f"{key} must be a path, got {text!r}")
     path = Path(text)
     if not path.is_absolute() and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
-        raise ConfigError(f"run_dir must be absolute in a submitted job, so that it outlives it, got {text!r}")
+        raise ConfigError(f"{key} must be absolute in a submitted job, so that it outlives it, got {text!r}")
     return path.absolute()
