@@ -106,6 +106,32 @@ def test_the_paper_recipe_fits_80_gb_but_not_24() -> None:
         assert check(None, SIZE, KADID).status == "warn"
 
 
+@pytest.mark.parametrize(
+    ("parameters", "trained", "layers", "hidden", "kv_heads", "vocabulary", "gib"),
+    [
+        (3_754_622_976, 165_453_824, 36, 2048, 2, 151_936, (22.5, 24, 80)),
+        (8_292_166_656, 207_298_560, 28, 3584, 4, 152_064, (44.5, 48, 80)),
+    ],
+    ids=["3b", "7b"],
+)
+def test_the_recipe_for_one_gpu_fits_the_cards_of_its_header(
+    parameters: int, trained: int, layers: int, hidden: int, kv_heads: int, vocabulary: int, gib: tuple[float, ...]
+) -> None:
+    config = load_config(TrainConfig, "configs/train/single_gpu_lora.yaml")
+    size = PolicySize(
+        num_parameters=parameters,
+        num_trained=trained,
+        num_layers=layers,
+        hidden_size=hidden,
+        num_kv_heads=kv_heads,
+        head_size=128,
+        vocabulary=vocabulary,
+    )
+    for gpu in gib:
+        assert check_engine(int(gpu * GIB), size, config).status == "ok"
+        assert check_learner(int(gpu * GIB), size, config).status in ("ok", "warn")
+
+
 def test_a_failed_engine_says_which_share_would_do() -> None:
     config = load_config(TrainConfig, "configs/train/kadid.yaml", ["rollout.gpu_memory_utilization=0.22"])
     check = check_engine(80 * GIB, SIZE, config)

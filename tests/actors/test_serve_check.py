@@ -28,14 +28,14 @@ def test_the_configs_of_the_repository_pass(capsys: pytest.CaptureFixture[str]) 
         ("target_ongoing_requests: 8", "target_ongoing_requests: 12", "must be below max_pending_requests 12, or the"),
         ("max_queued_requests: 96", "max_queue_requests: 96", "applications.0.deployments.1.max_queue_requests"),
         ("num_cpus: 2", "num_cpu: 2", "ray_actor_options.num_cpu', did you mean 'num_cpus'?"),
-        ("artifact: /models/rali\n      ", "artefact: /models/rali\n      ", "did you mean 'artifact'?"),
+        ("artifact: /data/models/rali\n      ", "artefact: /data/models/rali\n      ", "did you mean 'artifact'?"),
         ("keys_file:", "key_file:", "did you mean 'keys_file'?"),
         ("burst: 100", "burst: -1", "applications.0.args.access.burst: Input should be greater than 0"),
         ("name: LightScorer", "name: LightScore", "did you mean 'LightScorer'?"),
         ("name: LightScorer", "name: ReasoningScorer", "args have no section for ReasoningScorer"),
         ("max_images: 64", "max_image: 64", "user_config.max_image', did you mean 'max_images'?"),
         ("min_replicas: 1\n", "min_replicas: one\n", "min_replicas"),
-        ("keys_file: /secrets/ray-iqa-keys", "no_auth: true", "http_options.host must be 127.0.0.1"),
+        ("keys_file: /data/secrets/ray-iqa-keys", "no_auth: true", "http_options.host must be 127.0.0.1"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, finding: str) -> None:
@@ -48,9 +48,9 @@ def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, finding: str
 
 
 def test_what_the_reasoning_model_may_change_is_checked(tmp_path: Path) -> None:
-    before, _, after = CONFIGS[3].read_text().rpartition("model: /models/policy")
+    before, _, after = CONFIGS[3].read_text().rpartition("model: /data/models/policy")
     path = tmp_path / "serve.yaml"
-    path.write_text(f"{before}modle: /models/policy\n          num_completions: 1{after}")
+    path.write_text(f"{before}modle: /data/models/policy\n          num_completions: 1{after}")
     place = "applications.0.deployments.1.user_config"
     assert set(check_file(path)) == {
         f"unknown key '{place}.modle', did you mean 'model'?",
