@@ -109,9 +109,7 @@ class TrainConfig(Section):
                 f"got {self.learner.num_ranks} ranks for {self.rollout.most_workers} workers"
             )
         if self.weights.type == "nccl" and together:
-            raise ValueError(
-                "weights.type nccl needs GPUs of their own for engines and ranks; use ipc if colocated"
-            )
+            raise ValueError("weights.type nccl needs GPUs of their own for engines and ranks; use ipc if colocated")
         if together and self.cluster.device == "cuda" and self.rollout.sleep_when_idle and self.rollout.max_staleness:
             raise ValueError(  # sampling ahead wakes the engine while the learner works
                 f"rollout.sleep_when_idle needs rollout.max_staleness 0, got {self.rollout.max_staleness}"

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Request
 
@@ -28,11 +28,11 @@ ScoreT = TypeVar("ScoreT", bound=ScoreRequest)
 _PROBLEMS = responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504)
 
 
-class Judgement:
-    """A request that was read and the scores of its pictures."""
+class Judgement(NamedTuple):
+    """The model that judged, and the scores of a request's pictures."""
 
-    def __init__(self, model: str, items: list[ScoreItem]) -> None:
-        self.model, self.items = model, items
+    model: str
+    items: list[ScoreItem]
 
 
 def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
