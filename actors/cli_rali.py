@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-DEFAULT_MODEL = "runs/rali/fit/scorer"  # where configs/rali/fit.yaml puts it
+DEFAULT_MODEL = "/data/runs/rali/fit/scorer"  # where configs/rali/fit.yaml puts it
 
 
 def add_rali_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
