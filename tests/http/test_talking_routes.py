@@ -124,7 +124,7 @@ def test_batches_belong_to_the_key_that_asked(talking: TestClient) -> None:
     started = talking.post("/v1/batches", json={"input": "2026/holiday pictures"})
     assert (started.status_code, started.json()["status"]) == (202, "queued")
     assert talking.get(f"/v1/batches/{started.json()['id']}").json() == started.json()
-    assert talking.get("/v1/batches/batch-99").status_code == 404
+    assert talking.get("/v1/batches/batch-none").status_code == 404
     for path in ("../etc", "/etc/passwd", "a/../../b", "a//b", ".ssh", "a'b", "a\nb", ""):
         assert talking.post("/v1/batches", json={"input": path}).status_code == 422, path
 
