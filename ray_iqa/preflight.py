@@ -7,9 +7,10 @@ from pathlib import Path
 from ray_iqa.answers.prompt import Prompt, prompt_by_id
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.batches import ImageBatches
+from ray_iqa.data.labelled_sets import check_union
 from ray_iqa.data.manifest import check_images_exist, load_manifest
 from ray_iqa.data.remote import is_url
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.errors import ConfigError
 from ray_iqa.evaluation import select_images
 from ray_iqa.rewards.labels import label_ranges
 from ray_iqa.types import LabelledImage
@@ -70,19 +71,9 @@ def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
     if not images:
         raise ConfigError(f"split {split!r} must hold at least one image, found none in {', '.join(manifests)}")
     for name in sorted({image.dataset for image in images}):
-        _check_union(name, [image for image in images if image.dataset == name])
+        check_union(name, [image for image in images if image.dataset == name])
     check_images_exist(images)
     return images
-
-
-def _check_union(dataset: str, images: list[LabelledImage]) -> None:
-    """What each manifest holds in itself must hold over all manifests that name one dataset."""
-    if len({image.image_id for image in images}) < len(images):
-        raise DataError(f"an image_id must be unique in dataset {dataset!r}, some come in several manifests")
-    if len({image.higher_is_better for image in images}) > 1:
-        raise DataError(f"all manifests of dataset {dataset!r} must agree on direction, some say higher and some lower")
-    if len({image.group_id is None for image in images}) > 1:
-        raise DataError(f"either all images of dataset {dataset!r} must have a group_id or none")
 
 
 def check_model(model: str) -> None:
@@ -107,7 +98,7 @@ def output_folder(text: str, key: str = "run_dir") -> Path:
         ConfigError: it is a URL, or relative in a submitted job, with whose working directory it would vanish.
     """
     if is_url(text):
-        raise ConfigError(f"{key} must be a path, got {text!r}")
+        raise ConfigError(f"{key} must be a folder of a mounted file system, got the URL {text!r}")
     path = Path(text)
     if not path.is_absolute() and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         raise ConfigError(f"{key} must be absolute in a submitted job, so that it outlives it, got {text!r}")

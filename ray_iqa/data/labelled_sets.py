@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ray_iqa.data.datasets.listing import public_dataset
 from ray_iqa.data.located import read_located
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import ManifestRow, labelled_image
 from ray_iqa.errors import DataError
+from ray_iqa.types import LabelledImage
 
 _MANIFESTS = (".csv", ".jsonl", ".parquet")
 
@@ -47,7 +48,7 @@ def read_labelled_sets(words: Sequence[str]) -> list[LabelledSet]:
         for row in wanted:
             chosen.setdefault(row.dataset, []).append(row)
     for name, rows in chosen.items():
-        _check_union(name, rows)
+        check_union(name, [labelled_image(row) for row in rows])
     return [
         LabelledSet(dataset=name, rows=tuple(rows), mos_low=low, mos_high=high)
         for name, rows in chosen.items()
@@ -71,13 +72,20 @@ def _read(source: str) -> list[ManifestRow]:
     return read_located(Path(source))
 
 
-def _check_union(name: str, rows: Sequence[ManifestRow]) -> None:
-    ids = {row.image_id for row in rows}
-    if len(ids) < len(rows):
-        raise DataError(f"the sources of dataset {name!r} have {len(rows)} rows but only {len(ids)} different image_id")
-    if len({row.direction for row in rows}) > 1:
+def check_union(name: str, images: Sequence[LabelledImage]) -> None:
+    """What each source of dataset ``name`` holds in itself must hold over all of them.
+
+    Raises:
+        DataError: ids that are not unique, two directions, or scenes for some images only.
+    """
+    ids = {image.image_id for image in images}
+    if len(ids) < len(images):
+        raise DataError(
+            f"the sources of dataset {name!r} have {len(images)} rows but only {len(ids)} different image_id"
+        )
+    if len({image.higher_is_better for image in images}) > 1:
         raise DataError(f"the sources of dataset {name!r} must agree on direction, but some say higher and some lower")
-    if len({row.group_id is None for row in rows}) > 1:
+    if len({image.group_id is None for image in images}) > 1:
         raise DataError(f"either all rows of dataset {name!r} must have a group_id or none")
 
 
