@@ -21,6 +21,10 @@ class ResourceError(RayIqaError, RuntimeError):
     """Ask for less, or give the machine or cluster more."""
 
 
+class OutputError(RayIqaError, OSError):
+    """Choose another place for an output, or make room in this one."""
+
+
 class LearnerLostError(ResourceError):
     """A learner rank died or hung: tear the gang down and continue from the last checkpoint."""
 

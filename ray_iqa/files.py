@@ -1,0 +1,135 @@
+"""Files that appear whole or not at all, and places that are known to take them before the work that fills them."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from stat import S_IMODE
+from uuid import uuid4
+
+from ray_iqa.errors import OutputError, RayIqaError
+
+PARTIAL = ".partial-"
+"""How names begin of what is being written, or was when a process was killed; readers of a folder pass over them."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def whole_file(file: str | Path) -> Iterator[Path]:
+    """A path to write in the block; when that ends well, what is there takes the place of ``file``, at once.
+
+    After a failure ``file`` is as it was. A link stays, and what it points to is replaced. Permissions are those that
+    opening the file would give; folders on the way are made. A pipe or a device is written directly.
+
+    Raises:
+        OutputError: the file cannot be written; the block's own errors of the operating system are taken for that.
+    """
+    with _refused(file):
+        target = _target(file)
+        if target.exists() and not target.is_file():  # a pipe or a device
+            yield target
+            return
+        partial = target.with_name(f"{PARTIAL}{uuid4().hex}{target.suffix[:16]}")  # writers look at suffixes
+        try:
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            yield partial
+            _replace(partial, target)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+
+
+def write_text(file: str | Path, text: str) -> None:
+    """Write UTF-8 as `whole_file` does."""
+    with whole_file(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def writable_file(file: str | Path) -> Path:
+    """``file``, after it was made sure, by writing beside it, that it can be written; its folder is made.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    with _refused(file):
+        target = _target(file)
+        if target.is_file() or not target.exists():
+            _probe(target.parent)
+    return Path(file)
+
+
+def writable_folder(folder: str | Path) -> Path:
+    """``folder``, made where missing, after a file was written there and removed again.
+
+    Raises:
+        OutputError: that is not possible.
+    """
+    with _refused(folder):
+        _require_path(folder)
+        _probe(Path(folder))
+    return Path(folder)
+
+
+def _target(file: str | Path) -> Path:
+    """Where the content of ``file`` lies or will lie."""
+    _require_path(file)
+    try:
+        mode = os.stat(file).st_mode  # noqa: PTH116 - says what is wrong with a path, as opening it would
+    except FileNotFoundError:
+        mode = None
+    target = Path(os.path.realpath(file))
+    if mode is None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    elif target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    elif not os.access(file, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return target if mode is None or target.exists() else Path(file)  # the real path of a pipe is no path
+
+
+def _require_path(place: str | Path) -> None:
+    text = str(place)
+    if not text or "\0" in text or _URL.match(text):
+        raise OutputError(f"an output must be a path of the file system, got {text!r}")
+
+
+def _probe(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f"{PARTIAL}{uuid4().hex}"
+    try:
+        with probe.open("xb") as stream:
+            stream.write(bytes(4096))
+            stream.flush()
+            os.fsync(stream.fileno())
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def _replace(partial: Path, target: Path) -> None:
+    descriptor = os.open(partial, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if target.exists():
+        before = target.stat()
+        with suppress(OSError):  # another owner, or a file system without permissions
+            os.chown(partial, before.st_uid, before.st_gid)
+            partial.chmod(S_IMODE(before.st_mode))
+    partial.replace(target)
+
+
+@contextmanager
+def _refused(place: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, RayIqaError):
+            raise
+        remedy = "free some space there or choose another place" if error.errno in _FULL else "choose another place"
+        raise OutputError(f"{place} cannot be written: {error.strerror or error}; {remedy}") from error
