@@ -20,6 +20,7 @@ from ray_iqa.config.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.config.precision import check_precision
 from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.files import write_text
 from ray_iqa.preflight import output_folder
 from ray_iqa.rali.part_files import PartFiles, write_hidden
 from ray_iqa.rali.picture_table import read_pictures, without
@@ -109,9 +110,7 @@ def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> 
         "device": config.device,
         "jobs": [*jobs, asdict(job)],
     }
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(json.dumps(manifest, indent=2) + "\n")
-    partial.replace(file)
+    write_text(file, json.dumps(manifest, indent=2) + "\n")
 
 
 def cut_squares(pictures: pa.Table, cut: SquareCut) -> pa.Table:

@@ -1,7 +1,6 @@
 """`ray-iqa`: one sub-command per job, each imported only when it runs, so that --help answers at once."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,7 +71,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
     overrides = list(arguments.overrides)
     if arguments.profile is not None:
-        overrides += [f"learner.profile={json.dumps(str(Path(arguments.profile).absolute()))}", "cluster.timeline=true"]
+        overrides += [f"learner.profile={Path(arguments.profile).absolute()}", "cluster.timeline=true"]
     return run(arguments.config, overrides)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ray_iqa.errors import DataError
+from ray_iqa.files import writable_file, writable_folder
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -100,6 +101,10 @@ def _convert(arguments: argparse.Namespace) -> int:
         std_in_mos_units=arguments.std_in_mos_units,
         columns=_pairs(arguments.columns, "--columns"),
     )
+    if arguments.write == "deqa":
+        writable_folder(arguments.out)
+    else:
+        writable_file(arguments.out)
     rows = read_source(arguments.read, arguments.source, told)
     images = arguments.images or (arguments.source if arguments.source.is_dir() else arguments.source.parent)
     write_target(arguments.write, arguments.out, rows, images, QUESTION)
@@ -111,8 +116,10 @@ def _split(arguments: argparse.Namespace) -> int:
     from collections import Counter
 
     from ray_iqa.data.located import read_located, write_located
+    from ray_iqa.data.manifest import require_suffix
     from ray_iqa.data.split import published_split, read_split_list, split_by_lists, split_by_reference
 
+    require_suffix(writable_file(arguments.out))
     rows = read_located(arguments.manifest)
     if arguments.published is not None:
         rows = published_split(rows, arguments.published)

@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from ray_iqa.files import writable_file, writable_folder
+
 DEFAULT_MODEL = "/data/runs/rali/fit/scorer"  # where configs/rali/fit.yaml puts it
 
 
@@ -87,6 +89,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     from ray_iqa.rali.artifact import save_artifact
     from ray_iqa.rali.convert import convert_released
 
+    writable_folder(arguments.out)
     save_artifact(convert_released(arguments.source), arguments.out)
     sys.stdout.write(f"Scorer: {arguments.out}\n")
     return 0
@@ -96,6 +99,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from ray_iqa.rali.export_onnx import export_onnx
     from ray_iqa.rali.scorer import RaliScorer
 
+    writable_file(arguments.out)
     export_onnx(RaliScorer.load(arguments.model), arguments.out)
     sys.stdout.write(f"ONNX: {arguments.out}\n")
     return 0

@@ -16,6 +16,7 @@ from actors.train import OpenRun, with_restarts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.evaluation import evaluate_groups, format_before_after
+from ray_iqa.files import write_text
 from ray_iqa.preflight import Inputs, check_inputs, load_images
 from ray_iqa.seeds import derive_seed
 from ray_iqa.training import train
@@ -125,9 +126,7 @@ def _test(
 
 def _once(file: Path, measure: Callable[[], list[EvaluationReport]]) -> list[EvaluationReport]:
     if not file.exists():
-        partial = file.with_name(f"{file.name}.partial")
-        partial.write_text(json.dumps([asdict(report) for report in measure()], indent=2))
-        partial.rename(file)
+        write_text(file, json.dumps([asdict(report) for report in measure()], indent=2))
     return [EvaluationReport(**row) for row in json.loads(file.read_text())]
 
 

@@ -78,7 +78,7 @@ def distil(
     annotate(annotation)
     scorer = home / "fit" / SCORER
     if not scorer.exists():
-        settings = [f"run_dir={home / 'fit'}", f"annotations=[{home / 'annotations'}]", f"fit.{clip}"]
+        settings = [f"run_dir={home / 'fit'}", f"annotations={home / 'annotations'}", f"fit.{clip}"]
         fit_rali(load_config(FitRaliConfig, FIT, [*settings, f"fit.seed={seed}"]))
     predictions = LightScorer(str(scorer), "cpu").predict(test)
     costs = _compare(annotation, scorer, test, taught, [prediction.score for prediction in predictions])

@@ -28,6 +28,7 @@ from ray_iqa.data.labelled_sets import LabelledSet, read_labelled_sets
 from ray_iqa.data.rows import labelled_image
 from ray_iqa.errors import RayIqaError, ResourceError
 from ray_iqa.evaluation_records import Prediction, PredictionRow, write_predictions
+from ray_iqa.files import writable_folder
 from ray_iqa.preflight import check_model
 from ray_iqa.results.ceiling import ceiling
 from ray_iqa.results.differences import Difference, corrected, difference
@@ -49,6 +50,7 @@ def run(config: EvalConfig) -> int:
     models = read_models(config.models)
     _check(models, config)
     sets = read_labelled_sets(config.data)
+    folder = writable_folder(config.out)
     connect(config.cluster)
     try:
         rows = {
@@ -56,7 +58,6 @@ def run(config: EvalConfig) -> int:
             for model in models
             for each, found in zip(sets, _predict(model, sets, config), strict=True)
         }
-        folder = Path(config.out)
         write_predictions(folder, [row for each in sets for model in models for row in rows[each.dataset, model.name]])
         measurements, differences, remarks = _measure(rows, models, sets, config)
     finally:

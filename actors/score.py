@@ -1,21 +1,23 @@
 """`ray-iqa score`: pictures -> quality by the light scorer, in this process; needs no Ray."""
 
-import csv
-import json
 import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal, TypedDict
 
+import pyarrow as pa
+
 from actors.exit_codes import FAILURE, SOME_FAILED, USAGE
 from ray_iqa.config.precision import Precision
 from ray_iqa.data.find_images import find_images
+from ray_iqa.data.manifest import SUFFIXES, write_records
 from ray_iqa.errors import ConfigError
+from ray_iqa.files import writable_file
 from ray_iqa.rali.scorer import RaliScorer
 
-FORMATS = (".csv", ".jsonl", ".parquet")
 _PER_BAR_STEP = 128  # pictures
+_NUMBERS = ("score", "scale_min", "scale_max")
 
 
 class ScoreRow(TypedDict):
@@ -29,28 +31,34 @@ class ScoreRow(TypedDict):
     reason: str | None
 
 
+_SCHEMA = pa.schema([(name, pa.float64() if name in _NUMBERS else pa.string()) for name in ScoreRow.__annotations__])
+
+
 def run(names: Sequence[str], model: str, out: str | None, device: str, precision: Precision, *, strict: bool) -> int:
     """Score files, folders and patterns; the exit code.
 
     Args:
         names: as `find_images` takes them.
         model: folder of an artifact.
-        out: file to write instead of standard output, one of ``FORMATS``.
+        out: file to write instead of standard output: csv, jsonl or parquet.
         device: as torch spells it.
         precision: of the image tower.
         strict: some failed pictures are a failure.
 
     Raises:
         ConfigError, DataError: the model cannot be loaded.
+        OutputError: ``out`` cannot be written; nothing has been scored then.
     """
-    if out is not None and Path(out).suffix not in FORMATS:
-        sys.stderr.write(f"ray-iqa: --out must end in {', '.join(FORMATS)}, got {out!r}\n")
+    if out is not None and Path(out).suffix not in SUFFIXES:
+        sys.stderr.write(f"ray-iqa: --out must end in {', '.join(SUFFIXES)}, got {out!r}\n")
         return USAGE
     try:
         files = find_images(names)
     except ConfigError as error:
         sys.stderr.write(f"ray-iqa: {error}\n")
         return USAGE
+    if out is not None:
+        writable_file(out)
     rows = score_files(files, model, device, precision)
     if out is None:
         for row in rows:
@@ -93,20 +101,5 @@ def score_files(files: Sequence[Path], model: str, device: str, precision: Preci
 
 
 def write_scores(file: Path, rows: Sequence[ScoreRow]) -> None:
-    """Write one of ``FORMATS``."""
-    columns = list(ScoreRow.__annotations__)
-    match file.suffix:
-        case ".csv":
-            with file.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.DictWriter(stream, columns, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-        case ".jsonl":
-            file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        case _:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            numbers = ("score", "scale_min", "scale_max")
-            kinds = {name: pa.float64() if name in numbers else pa.string() for name in columns}
-            pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(kinds.items())), file)
+    """Write a csv, jsonl or parquet file, whole or not at all."""
+    write_records(file, rows, _SCHEMA)

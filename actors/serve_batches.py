@@ -13,6 +13,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from actors.exit_codes import SOME_FAILED
 from ray_iqa.config.serve import BatchesConfig
+from ray_iqa.files import write_text
 from ray_iqa.http.batches import BatchReply, BatchRequest, BatchStatus
 from ray_iqa.http.problems import Problem
 from ray_iqa.http.scores import BusyError
@@ -73,8 +74,7 @@ class RayBatchJobs:
             "cluster": {"device": "cpu"},
         }
         file = self._outputs / f"{batch_id}.yaml"
-        self._outputs.mkdir(parents=True, exist_ok=True)
-        file.write_text(yaml.safe_dump(config))
+        write_text(file, yaml.safe_dump(config))
         # The job runs the code that this service runs: installed, or in the working directory that came with it.
         code = {name: value for name, value in ray.get_runtime_context().runtime_env.items() if name == "working_dir"}
         try:

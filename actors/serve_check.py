@@ -5,13 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from ray_iqa.config.load import error_sentences, hint
+from ray_iqa.config.load import error_sentences, hint, read_tree
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import LightModelConfig, LimitsConfig, ReasoningChangesConfig, ServeConfig
-from ray_iqa.errors import ConfigError
 
 _USER_CONFIGS: dict[str, type[Section]] = {
     "Ingress": LimitsConfig,
@@ -29,12 +27,7 @@ def check_file(path: Path) -> list[str]:
     """
     from ray.serve.schema import ServeDeploySchema
 
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} must be a readable YAML file: {error}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} must hold a mapping with the key applications, found {type(tree).__name__}")
+    tree = read_tree(path)
     findings = list(_unknown_keys(tree, ServeDeploySchema, ""))
     try:
         ServeDeploySchema.model_validate(tree)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actors.exit_codes import SOME_FAILED
 from actors.score import ScoreRow, score_files, write_scores
+from ray_iqa.files import writable_folder
 from ray_iqa.statistics.means import PairedChange
 from ray_iqa.tables import text_table
 from ray_iqa.telemetry.curves import Curves
@@ -26,11 +27,12 @@ def run(names: Sequence[str], model: str, out: str, device: str, seed: int) -> i
 
     Raises:
         ConfigError, DataError: a folder or the model cannot be used.
+        OutputError: ``out`` cannot be written; nothing has been scored then.
     """
+    writable_folder(out)
     pictures = {step: prompts(folder) for step, folder in step_folders(names).items()}
     rows = score_files([path for own in pictures.values() for path in own.values()], model, device)
     steps = progress(_scores(pictures, rows), seed=seed)
-    Path(out).mkdir(parents=True, exist_ok=True)
     write_scores(Path(out) / "scores.csv", rows)
     curves = Curves(Path(out), 0)
     for step in steps:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_iqa.errors import DataError
+from ray_iqa.files import whole_file
 
 PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
 
@@ -61,10 +62,9 @@ PREDICTION_SCHEMA = pa.schema([(field.name, _KINDS.get(field.name, pa.string()))
 
 def write_predictions(folder: Path, rows: Iterable[PredictionRow]) -> Path:
     """Write ``predictions.parquet``, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{PREDICTIONS}.partial"
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=PREDICTION_SCHEMA), partial)
-    return partial.replace(folder / PREDICTIONS)
+    with whole_file(folder / PREDICTIONS) as partial:
+        pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=PREDICTION_SCHEMA), partial)
+    return folder / PREDICTIONS
 
 
 def read_predictions(folder: Path) -> list[PredictionRow]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE
+from tempfile import gettempdir
 from uuid import uuid4
 
 from ray_iqa.errors import OutputError, RayIqaError
@@ -22,25 +23,27 @@ def whole_file(file: str | Path) -> Iterator[Path]:
     """A path to write in the block; when that ends well, what is there takes the place of ``file``, at once.
 
     After a failure ``file`` is as it was. A link stays, and what it points to is replaced. Permissions are those that
-    opening the file would give; folders on the way are made. A pipe or a device is written directly.
+    opening the file would give; folders on the way are made. A pipe or a device gets the whole content.
 
     Raises:
         OutputError: the file cannot be written; the block's own errors of the operating system are taken for that.
     """
     with _refused(file):
         target = _target(file)
-        if target.exists() and not target.is_file():  # a pipe or a device
-            yield target
-            return
-        partial = target.with_name(f"{PARTIAL}{uuid4().hex}{target.suffix[:16]}")  # writers look at suffixes
+        is_stream = target.exists() and not target.is_file()  # a pipe or a device, which pyarrow would remove
+        folder = Path(gettempdir()) if is_stream else target.parent
+        partial = folder / f"{PARTIAL}{uuid4().hex}{target.suffix[:16]}"  # writers look at suffixes
         try:
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            model = (partial if is_stream or not target.exists() else target).stat()
             yield partial
-            _replace(partial, target)
-        except BaseException:
+            if is_stream:
+                target.write_bytes(partial.read_bytes())
+            else:
+                _replace(partial, target, model)
+        finally:
             with suppress(OSError):
                 partial.unlink()
-            raise
 
 
 def write_text(file: str | Path, text: str) -> None:
@@ -110,17 +113,16 @@ def _probe(folder: Path) -> None:
             probe.unlink()
 
 
-def _replace(partial: Path, target: Path) -> None:
+def _replace(partial: Path, target: Path, model: os.stat_result) -> None:
     descriptor = os.open(partial, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if target.exists():
-        before = target.stat()
-        with suppress(OSError):  # another owner, or a file system without permissions
-            os.chown(partial, before.st_uid, before.st_gid)
-            partial.chmod(S_IMODE(before.st_mode))
+    with suppress(OSError):  # another owner, or a file system without permissions
+        os.chown(partial, model.st_uid, model.st_gid)
+    with suppress(OSError):
+        partial.chmod(S_IMODE(model.st_mode))
     partial.replace(target)
 
 

@@ -12,6 +12,7 @@ from pyarrow import ArrowException
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, copy_files
 
 from ray_iqa.errors import CheckpointError, ConfigError
+from ray_iqa.files import whole_file
 
 _LOCAL = LocalFileSystem()
 
@@ -75,10 +76,8 @@ class RemoteFolder:
 
     def download(self, name: str, local: Path) -> None:
         """Copy the file ``name`` to ``local``, which appears whole."""
-        local.parent.mkdir(parents=True, exist_ok=True)
-        partial = local.with_name(f".{local.name}.partial")
-        copy_files(self._at(name), str(partial), source_filesystem=self._system, destination_filesystem=_LOCAL)
-        partial.replace(local)
+        with whole_file(local) as partial:
+            copy_files(self._at(name), str(partial), source_filesystem=self._system, destination_filesystem=_LOCAL)
 
     def delete_file(self, name: str) -> None:
         """Delete a file if it is there."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from ray_iqa.config.load import dump_config
 from ray_iqa.errors import CheckpointError
+from ray_iqa.files import PARTIAL, writable_folder, write_text
 
 MAY_CHANGE = (
     "run_dir",
@@ -57,8 +58,9 @@ class RunDirectory:
 
         Raises:
             CheckpointError: another process holds it, or it belongs to a run with other settings.
+            OutputError: it cannot be made or written.
         """
-        self._path.mkdir(parents=True, exist_ok=True)
+        writable_folder(self._path)
         self._lock = self._take_lock()
         try:
             if self._fill is not None:
@@ -94,7 +96,8 @@ class RunDirectory:
 
     def _check_and_write_config(self) -> None:
         resolved = self._path / "resolved.json"
-        begun = {entry.name for entry in self._path.iterdir()} - {resolved.name, "run.lock"}
+        names = {entry.name for entry in self._path.iterdir() if not entry.name.startswith(PARTIAL)}
+        begun = names - {resolved.name, "run.lock"}
         if begun and resolved.exists():  # a run that was refused before it did anything may be corrected
             before = _flatten(self._read(resolved))
             now = _flatten(self._config.model_dump(mode="json"))
@@ -108,9 +111,7 @@ class RunDirectory:
                     f"{self._path} belongs to a run with other settings and cannot be resumed with changed "
                     f"{', '.join(changed)}; choose another run_dir or set them back"
                 )
-        partial = self._path / ".resolved.json.partial"
-        partial.write_text(dump_config(self._config))
-        partial.replace(resolved)
+        write_text(resolved, dump_config(self._config))
 
     def _read(self, resolved: Path) -> dict[str, object]:
         try:

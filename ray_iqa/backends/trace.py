@@ -9,7 +9,7 @@ import torch
 from torch._C._profiler import _ExperimentalConfig  # the only switch for threads that torch did not start
 from torch.profiler import ProfilerActivity, profile
 
-from ray_iqa.errors import ConfigError
+from ray_iqa.files import whole_file, writable_file, write_text
 
 _ROWS = 15
 
@@ -21,23 +21,19 @@ def traced(file: str | Path) -> Iterator[None]:
     The table goes to standard error too, which of an actor is a log file of its node.
 
     Raises:
-        ConfigError: ``file`` cannot be written; nothing has run then.
+        OutputError: ``file`` cannot be written; nothing has run then.
     """
-    target = Path(file).absolute()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
-    except OSError as error:
-        raise ConfigError(f"the profile must go to a file that can be written, got {file}: {error}") from error
+    target = writable_file(file).absolute()
     activities, order = [ProfilerActivity.CPU], "self_cpu_time_total"
     if torch.cuda.is_available():
         activities, order = [*activities, ProfilerActivity.CUDA], "self_device_time_total"
     config = _ExperimentalConfig(profile_all_threads=True)
     with profile(activities=activities, experimental_config=config, acc_events=True) as profiler:
         yield
-    profiler.export_chrome_trace(str(target))
+    with whole_file(target) as partial:
+        profiler.export_chrome_trace(str(partial))
     table = profiler.key_averages().table(sort_by=order, row_limit=_ROWS, max_name_column_width=40)
-    target.with_name(f"{target.name}.txt").write_text(f"{table}\n")
+    write_text(target.with_name(f"{target.name}.txt"), f"{table}\n")
     sys.stderr.write(f"{table}\nProfile: {target}, to be opened in https://ui.perfetto.dev\n")
 
 
@@ -52,7 +48,13 @@ class TracedCall:
     """
 
     def __init__(self, file: str | None, number: int) -> None:
-        """Without ``file`` nothing is profiled; calls are counted from 1."""
+        """Without ``file`` nothing is profiled; calls are counted from 1.
+
+        Raises:
+            OutputError: ``file`` cannot be written.
+        """
+        if file is not None:
+            writable_file(file)
         self._file, self._number, self._seen = file, number, 0
 
     def __call__(self) -> AbstractContextManager[None]:

@@ -2,20 +2,27 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from ray_iqa.errors import ConfigError
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+_ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,]*?)\s*(?:,|$)""")
 
 
 def load_config(kind: type[ConfigT], path: str, overrides: Sequence[str] = ()) -> ConfigT:
-    """Read ``path``, apply ``key.path=value`` overrides (values are YAML), validate as ``kind``.
+    """Read ``path``, apply ``key.path=value`` overrides, validate as ``kind``.
+
+    The value of a key that takes text is the text behind ``=`` as it is; a list is ``[a, b]``, items with a comma in
+    quotes, or its one item; ``null`` or nothing is None where a key may be None; a section is YAML.
 
     Raises:
         ConfigError: the file is missing or not a mapping, an override has no ``=``, a key is unknown
@@ -24,19 +31,21 @@ def load_config(kind: type[ConfigT], path: str, overrides: Sequence[str] = ()) -
     return build_config(kind, read_tree(path), overrides, path)
 
 
-def read_tree(path: str) -> dict[str, Any]:  # Any: YAML values
+def read_tree(path: str | Path) -> dict[str, Any]:  # Any: YAML values
     """The mapping in a YAML file, not validated.
 
     Raises:
-        ConfigError: the file is missing or not a mapping.
+        ConfigError: the file cannot be read, is not YAML or not a mapping, or has a key twice in one mapping.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ConfigError(f"--config must name an existing YAML file, got {path!r} (looked in {Path.cwd()})")
     try:
-        tree = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} must be UTF-8 text: {error.reason} at byte {error.start}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"a config must be an existing YAML file, got {str(path)!r}: {error.strerror} (looked in {Path.cwd()})"
+        ) from error
+    tree = _parsed(text, str(path))
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold a mapping of sections, found {type(tree).__name__}")
     return tree
@@ -50,7 +59,7 @@ def build_config(
 ) -> ConfigT:
     """As `load_config`, for a mapping at hand, which is changed; ``origin`` begins the message of an error."""
     for override in overrides:
-        _apply(tree, override)
+        _apply(tree, override, kind)
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
@@ -83,27 +92,113 @@ def hint(key: str, known: Iterable[str]) -> str:
     return f", did you mean {near[0]!r}?" if near else ""
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:  # Any: YAML values
+class _Loader(yaml.SafeLoader):
+    """Refuses a key twice in one mapping, of which the last one would win, and NUL, which no path has."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as in the base class
+        node = super().compose_mapping_node(anchor)
+        first: dict[str, yaml.Node] = {}
+        for key, _ in node.value:
+            earlier = first.setdefault(str(key.value), key)
+            if earlier is not key and not key.tag.endswith(":merge"):
+                line = earlier.start_mark.line + 1
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} is already at line {line}; remove one", problem_mark=key.start_mark
+                )
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:  # noqa: ANN401 - as in the base class
+        node = super().compose_scalar_node(anchor)
+        if "\0" in node.value:
+            raise yaml.MarkedYAMLError(problem="a value must not hold a NUL character", problem_mark=node.start_mark)
+        return node
+
+
+def _parsed(text: str, place: str) -> Any:  # noqa: ANN401 - YAML values
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f" line {error.problem_mark.line + 1}"
+        raise ConfigError(f"{place}{line} is not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a character, a date that does not exist, depth
+        raise ConfigError(f"{place} is not valid YAML: {str(error).splitlines()[0]}") from error
+
+
+def _apply(tree: dict[str, Any], override: str, kind: type[BaseModel]) -> None:  # Any: YAML values
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"an override must look like section.key=value, got {override!r}")
     *parents, leaf = key.split(".")
     node = tree
     for parent in parents:
-        child = node.setdefault(parent, {})
+        child = node[parent] = {} if node.get(parent) is None else node[parent]
         if not isinstance(child, dict):
             raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
         node = child
-    node[leaf] = yaml.safe_load(text)  # 1e-3 stays text in YAML 1.1; pydantic reads it as a number
+    node[leaf] = _value(text, _annotation(kind, key.split(".")), override)
+
+
+def _value(text: str, annotation: Any, override: str) -> Any:  # noqa: ANN401 - any type form, YAML values
+    """What the shell passed, taken apart only where the key's type has parts."""
+    options = _options(annotation)
+    if NoneType in options and text in ("", "null"):
+        return None
+    if not text:
+        raise ConfigError(f"override {override!r} has no value; is a variable of the shell not set?")
+    if any(get_origin(option) in (list, tuple) for option in options):
+        if text[0] == "[" and text[-1] == "]":
+            return _items(text[1:-1], override)
+        if str not in options:
+            return [text]
+    if str in options or annotation is None:  # an unknown key is reported by the validation
+        return text
+    if _fields(annotation) or get_origin(annotation) is dict:
+        return _parsed(text, f"override {override!r}")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # a name, or a number as Python writes it
+        return text
+
+
+def _items(text: str, override: str) -> list[str]:
+    items = [match[1] for match in _ITEM.finditer(text.strip())][:-1]  # the last match is the empty end
+    if "" in items:
+        raise ConfigError(f"override {override!r} has an empty item; is a variable of the shell not set?")
+    return [_unquoted(item, override) for item in items]
+
+
+def _unquoted(item: str, override: str) -> str:
+    if len(item) < 2 or item[0] != item[-1] or item[0] not in "\"'":
+        return item
+    if item[0] == "'":
+        return item[1:-1].replace("''", "'")
+    try:
+        return str(json.loads(item))
+    except ValueError as error:
+        raise ConfigError(f"override {override!r}: {item} must be quoted as in JSON: {error}") from error
 
 
 def _keys(kind: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    fields = kind.model_fields
+    return list(_fields(_annotation(kind, location)))
+
+
+def _annotation(kind: type[BaseModel], location: Sequence[str | int]) -> Any:  # noqa: ANN401 - any type form
+    """Type of the key at ``location``; None if there is no such key."""
+    annotation: Any = kind
     for part in location:
-        annotation = fields[str(part)].annotation if str(part) in fields else None
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        sections = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
-        if not sections:
-            return []
-        fields = sections[0].model_fields
-    return list(fields)
+        if get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+        else:
+            fields = _fields(annotation)
+            annotation = fields[str(part)].annotation if str(part) in fields else None
+    return annotation
+
+
+def _fields(annotation: Any) -> Mapping[str, FieldInfo]:  # noqa: ANN401 - any type form
+    """Of the section that a type is or may be; none of other types."""
+    sections = [option for option in _options(annotation) if isinstance(option, type) and issubclass(option, BaseModel)]
+    return sections[0].model_fields if sections else {}
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any type form
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)

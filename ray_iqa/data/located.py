@@ -22,7 +22,6 @@ def read_located(manifest: Path) -> list[ManifestRow]:
 def write_located(manifest: Path, rows: Sequence[ManifestRow]) -> None:
     """Write rows with absolute paths; images below the manifest's folder are named relative to it."""
     folder = manifest.absolute().parent
-    folder.mkdir(parents=True, exist_ok=True)
     write_rows(manifest, [replace(row, path=_relative(row.path, folder)) for row in rows])
 
 

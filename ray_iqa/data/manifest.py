@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 from ray_iqa.data.remote import folder_of, is_url, local_file, located
 from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row
 from ray_iqa.errors import DataError
+from ray_iqa.files import whole_file
 from ray_iqa.types import LabelledImage
 
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
+SUFFIXES = (".csv", ".jsonl", ".parquet")
 _NUMERIC = {"mos", "mos_std", "scale_min", "scale_max"}
 _SCHEMA = pa.schema(
     [(name, pa.float64() if name in _NUMERIC else pa.int64() if name == "level" else pa.string()) for name in COLUMNS]
@@ -88,20 +90,37 @@ def check_images_exist(images: Sequence[LabelledImage]) -> None:
 
 def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:
     """Write rows as csv, jsonl or parquet by the suffix of ``path``; the same rows give the same bytes."""
-    file = Path(path)
-    records = [asdict(row) for row in rows]
-    match file.suffix:
-        case ".csv":
-            with file.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(records)
-        case ".jsonl":
-            file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-        case ".parquet":
-            pq.write_table(pa.Table.from_pylist(records, schema=_SCHEMA), file)
-        case _:
-            raise _unknown_suffix(file)
+    write_records(Path(path), [asdict(row) for row in rows], _SCHEMA)
+
+
+def write_records(file: Path, records: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:  # Any: as `schema` says
+    """Write a csv, jsonl or parquet file, by its suffix, with the columns of ``schema``; whole or not at all.
+
+    Raises:
+        DataError: another suffix.
+    """
+    require_suffix(file)
+    with whole_file(file) as partial:
+        match file.suffix:
+            case ".csv":
+                with partial.open("w", newline="", encoding="utf-8") as stream:
+                    writer = csv.DictWriter(stream, schema.names, lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(records)
+            case ".jsonl":
+                partial.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+            case ".parquet":
+                pq.write_table(pa.Table.from_pylist(list(records), schema=schema), partial)
+
+
+def require_suffix(file: Path) -> None:
+    """Check that a table of this name can be read and written.
+
+    Raises:
+        DataError: it cannot.
+    """
+    if file.suffix not in SUFFIXES:
+        raise DataError(f"a table must end in .csv, .jsonl or .parquet, got {file}")
 
 
 def file_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:  # Any: values as the file types them
@@ -111,8 +130,7 @@ def file_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:  # Any:
         DataError: there is no such file, or it is not readable.
     """
     readers = {".csv": _csv_records, ".jsonl": _jsonl_records, ".parquet": _parquet_records}
-    if file.suffix not in readers:
-        raise _unknown_suffix(file)
+    require_suffix(file)
     try:
         yield from readers[file.suffix](file)
     except FileNotFoundError as error:
@@ -159,7 +177,3 @@ def _names(folder: Path) -> set[str]:
             return {entry.name for entry in entries}
     except OSError:  # no such folder: its images are missing
         return set()
-
-
-def _unknown_suffix(file: Path) -> DataError:
-    return DataError(f"a manifest must end in .csv, .jsonl or .parquet, got {file}")

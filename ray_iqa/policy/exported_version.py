@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 from ray_iqa.errors import DataError
+from ray_iqa.files import write_text
 
 _FILE = "policy_version.json"
 
 
 def write_policy_version(folder: Path, policy_version: int) -> None:
     """Leave the number, of the run that exports, in a Hugging Face folder; other programs pass over the file."""
-    (folder / _FILE).write_text(json.dumps({"policy_version": policy_version}) + "\n")
+    write_text(folder / _FILE, json.dumps({"policy_version": policy_version}) + "\n")
 
 
 def read_policy_version(model: str) -> int:

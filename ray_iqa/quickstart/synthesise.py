@@ -17,6 +17,7 @@ from PIL import Image
 from ray_iqa.data.manifest import read_rows, write_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError
+from ray_iqa.files import writable_folder
 from ray_iqa.quickstart.crops import augmented, draw_crops
 from ray_iqa.quickstart.distortions import LADDER, LEVELS, PRISTINE, distort, visible_kinds
 from ray_iqa.quickstart.pictures import SPLITS, Content, Split, load_photographs
@@ -97,6 +98,7 @@ def synthesise(
             f"validation, {num_test} for test and seed {seed}"
         )
     chosen = _checked_kinds(visible_kinds(size) if kinds is None else kinds)
+    writable_folder(folder)
     rows: dict[str, list[ManifestRow]] = {ladder.dataset: [] for ladder in LADDERS}
     for split, count in zip(SPLITS, (num_train, num_val, num_test), strict=True):
         for ladder in LADDERS:
@@ -119,7 +121,6 @@ def permute_labels(manifests: Sequence[Path], folder: str | Path, *, seed: int =
     Returns:
         ``<folder>/<dataset>.csv`` of each dataset.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
     written = []
     for number, manifest in enumerate(manifests):
         home = Path(manifest).absolute().parent

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ray_iqa.config.section import Section
 from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.files import whole_file, write_text
 from ray_iqa.rali.encoders import Architecture, ImageEncoder, build_tower
 from ray_iqa.rali.head import RaliHead
 from ray_iqa.rali.preprocessing import Preprocessing
@@ -49,7 +50,6 @@ class Artifact:
 def save_artifact(artifact: Artifact, folder: str | Path) -> None:
     """Write both files, each of which appears whole or not at all; the card comes last."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     card = ArtifactCard(
         architecture=artifact.encoder.architecture,
         preprocessing=artifact.encoder.preprocessing,
@@ -57,12 +57,12 @@ def save_artifact(artifact: Artifact, folder: str | Path) -> None:
     )
     tensors = {f"tower.{name}": tensor for name, tensor in artifact.encoder.tower.state_dict().items()}
     tensors |= {f"head.{name}": tensor for name, tensor in artifact.head.state_dict().items()}
-    partial = folder / f".{TENSORS}.partial"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
-    partial.replace(folder / TENSORS)
-    partial = folder / f".{CARD}.partial"
-    partial.write_text(card.model_dump_json(indent=2) + "\n")
-    partial.replace(folder / CARD)
+    with whole_file(folder / TENSORS) as partial:
+        try:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+        except SafetensorError as error:  # it has no error of its own for a full disk
+            raise OSError(str(error)) from error
+    write_text(folder / CARD, card.model_dump_json(indent=2) + "\n")
 
 
 def load_artifact(folder: str | Path) -> Artifact:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ray_iqa.files import whole_file
 from ray_iqa.rali.preprocessing import Preprocessing
 from ray_iqa.rali.scorer import RaliScorer
 
@@ -36,15 +37,16 @@ def export_onnx(scorer: RaliScorer, file: str | Path) -> None:
     size = encoder.preprocessing.size
     graph = _Graph(encoder.tower, scorer.artifact.head, encoder.preprocessing).eval()
     device = next(encoder.tower.parameters()).device
-    torch.onnx.export(
-        graph,
-        (torch.rand(2, 3, size, size, device=device),),
-        Path(file),
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes=({0: torch.export.Dim("n")},),
-        opset_version=_OPSET,
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
+    with whole_file(file) as partial:
+        torch.onnx.export(
+            graph,
+            (torch.rand(2, 3, size, size, device=device),),
+            partial,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            opset_version=_OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )

@@ -9,6 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from ray_iqa.files import whole_file
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
@@ -88,6 +90,7 @@ def save(figure: Figure, folder: Path, name: str) -> bytes:
         buffer = BytesIO()
         figure.savefig(buffer, format=kind, metadata=undated[kind])
         written[kind] = buffer.getvalue()
-        (folder / f"{name}.{kind}").write_bytes(written[kind])
+        with whole_file(folder / f"{name}.{kind}") as partial:
+            partial.write_bytes(written[kind])
         figure.set_layout_engine("none")  # the layout that the first one found holds for all
     return written["svg"]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ray_iqa import __version__
+from ray_iqa.files import writable_file, writable_folder, write_text
 from ray_iqa.report.cost import cost_section
 from ray_iqa.report.disagreement import disagreement_section
 from ray_iqa.report.drawing import save, style
@@ -40,10 +41,10 @@ def write_report(
     Raises:
         ConfigError: a folder is none, or there is nothing to report on.
         DataError: a file in them is damaged.
+        OutputError: ``out`` or the figures cannot be written.
     """
     inputs = read_inputs(folders)
-    figures = out.with_name(f"{out.stem}_figures")
-    figures.mkdir(parents=True, exist_ok=True)
+    figures = writable_folder(writable_file(out).with_name(f"{out.stem}_figures"))
     with style():
         sections = report_sections(inputs, scorer, with_images=with_images)
         images = {
@@ -53,9 +54,7 @@ def write_report(
         }
     names = ", ".join(folder.resolve().name for folder in folders)
     page = render(f"Image quality report: {names}", _about(inputs), sections, images)
-    partial = out.with_name(f".{out.name}.partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(out)
+    write_text(out, page)
     return figures
 
 

@@ -5,10 +5,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import PositiveInt
 
 from ray_iqa.config.evaluate import SuiteName
+from ray_iqa.config.load import read_tree
 from ray_iqa.config.section import Section
 from ray_iqa.results.measure import Measurement
 from ray_iqa.tables import Table
@@ -52,7 +52,7 @@ class Suite(Section):
 
 def read_suite(name: SuiteName) -> Suite:
     """The numbers of a paper."""
-    return Suite.model_validate(yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")))
+    return Suite.model_validate(read_tree(_FOLDER / f"{name}.yaml"))
 
 
 def lay_out(suite: Suite, measurements: Sequence[Measurement], *, all_methods: bool) -> list[Table]:

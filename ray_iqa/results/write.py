@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_iqa.evaluation_records import RESULTS
+from ray_iqa.files import write_text
 from ray_iqa.results.differences import Difference
 from ray_iqa.results.measure import Measurement
 from ray_iqa.tables import Table, to_csv, to_latex, to_markdown
@@ -34,12 +35,14 @@ def write_results(
         "results": [_json(asdict(item)) for item in measurements],
         "differences": [_json(asdict(item)) for item in differences],
     }
-    _write(folder / RESULTS, json.dumps(content, indent=2, allow_nan=False) + "\n")
-    _write(folder / "results.csv", _csv(Measurement, measurements))
-    _write(folder / "differences.csv", _csv(Difference, differences))
+    write_text(folder / RESULTS, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "results.csv", _csv(Measurement, measurements))
+    write_text(folder / "differences.csv", _csv(Difference, differences))
     facts = "".join(f"- {key}: {value}\n" for key, value in provenance.items() if isinstance(value, str))
-    _write(folder / "results.md", "\n".join([f"# Evaluation\n\n{facts}", *(to_markdown(table) for table in tables)]))
-    _write(folder / "results.tex", "\n".join(to_latex(table) for table in tables))
+    write_text(
+        folder / "results.md", "\n".join([f"# Evaluation\n\n{facts}", *(to_markdown(table) for table in tables)])
+    )
+    write_text(folder / "results.tex", "\n".join(to_latex(table) for table in tables))
 
 
 def _csv(kind: type[Measurement | Difference], items: Sequence[Measurement | Difference]) -> str:
@@ -54,9 +57,3 @@ def _cell(value: object) -> object:
 def _json(row: dict[str, Any]) -> dict[str, Any]:
     """Numbers that do not exist become null, which JSON has."""
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-
-
-def _write(file: Path, text: str) -> None:
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)

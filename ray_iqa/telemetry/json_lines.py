@@ -2,10 +2,10 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
 from ray_iqa.errors import CheckpointError
+from ray_iqa.files import write_text
 
 
 class JsonLinesLog:
@@ -32,12 +32,7 @@ class JsonLinesLog:
         """
         self._file.close()
         kept = [line for line in self._complete_lines() if self._step_of(line) <= step]
-        rewritten = self._path.with_name(f".{self._path.name}.partial")
-        with rewritten.open("w", encoding="utf-8") as file:
-            file.writelines(kept)
-            file.flush()
-            os.fsync(file.fileno())
-        rewritten.replace(self._path)
+        write_text(self._path, "".join(kept))
         self._file = self._path.open("a", encoding="utf-8")
 
     def close(self) -> None:

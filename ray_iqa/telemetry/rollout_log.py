@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_iqa.files import whole_file
 from ray_iqa.types import Answer, ParseFailure, StepRecord
 
 SCHEMA = pa.schema(
@@ -50,15 +51,14 @@ class RolloutLog:
         """Write ``step-<step>.parquet``: B * K rows in the order of the groups."""
         rows = [self._row(record, b, k) for b, group in enumerate(record.groups) for k in range(len(group.completions))]
         name = f"step-{record.step:06d}.parquet"
-        partial = self._folder / f".{name}.partial"  # readers of the folder skip names with a leading dot
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial, compression="zstd")
-        partial.replace(self._folder / name)
+        with whole_file(self._folder / name) as partial:  # its name begins with a dot: readers of the folder skip it
+            pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial, compression="zstd")
 
     def remove_after(self, step: int) -> None:
         """Delete the files of later steps and what an interrupted write left."""
         for path in self._folder.iterdir():
             written = re.fullmatch(r"step-(\d+)\.parquet", path.name)
-            if path.name.endswith(".partial") or (written and int(written[1]) > step):
+            if path.name.startswith(".") or (written and int(written[1]) > step):
                 path.unlink()
 
     def _row(self, record: StepRecord, b: int, k: int) -> dict[str, object]:

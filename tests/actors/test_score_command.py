@@ -116,4 +116,4 @@ def test_profile_is_a_trace_and_a_table(
 
     (tmp_path / "file").touch()
     assert main(["score", str(pictures), "--model", model, "--profile", str(tmp_path / "file" / "trace.json")]) == 1
-    assert "can be written" in capsys.readouterr().err
+    assert "trace.json cannot be written: Not a directory" in capsys.readouterr().err

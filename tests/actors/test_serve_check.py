@@ -60,7 +60,7 @@ def test_what_the_reasoning_model_may_change_is_checked(tmp_path: Path) -> None:
 
 def test_what_is_no_config_is_said(tmp_path: Path) -> None:
     path = tmp_path / "serve.yaml"
-    with pytest.raises(ConfigError, match="readable YAML"):
+    with pytest.raises(ConfigError, match="existing YAML"):
         check_file(path)
     path.write_text(yaml.safe_dump(["applications"]))
     with pytest.raises(ConfigError, match="mapping"):

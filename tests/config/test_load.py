@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_iqa.config.load import dump_config, load_config
+from ray_iqa.config.load import dump_config, load_config, read_tree
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ConfigError
 
@@ -77,3 +77,65 @@ def test_the_dump_loads_again_as_the_same_config(tmp_path: Path) -> None:
     file = tmp_path / "resolved.yaml"  # JSON is YAML
     file.write_text(dump_config(config))
     assert load_config(TrainConfig, str(file)) == config
+
+
+TWICE = """run_dir: /data/first
+seed: 1
+learner: &learner
+  learning_rate: 1.0e-3
+  {repeated}: 2.0e-3
+run_dir: /data/second
+"""
+
+
+def test_a_key_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text(TWICE.format(repeated="kl_coef"))
+    with pytest.raises(
+        ConfigError, match=r"twice.yaml line 6 is not valid YAML: the key 'run_dir' is already at line 1"
+    ):
+        load_config(TrainConfig, str(file))
+    file.write_text(TWICE.format(repeated='"learning_rate"'))
+    with pytest.raises(ConfigError, match=r"line 5 is not valid YAML: the key 'learning_rate' is already at line 4"):
+        load_config(TrainConfig, str(file))
+
+
+def test_keys_of_merged_mappings_may_be_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "merged.yaml"
+    file.write_text(
+        "z: {deep: {deeper: &b {<<: &a {x: 1, y: 2}, y: 3}}}\nc: {<<: *b, x: 4}\nd:\n  <<: *a\n  <<: *b\n  y: 5\n"
+    )
+    tree = read_tree(str(file))
+    assert tree["z"]["deep"]["deeper"] == {"x": 1, "y": 3}
+    assert tree["c"] == {"x": 4, "y": 3}
+    assert tree["d"] == {"x": 1, "y": 5}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"seed: 1\nrun_dir: @x\n", r"bad.yaml line 2 is not valid YAML: found character '@'"),
+        (b"run_dir: caf\xe9\n", r"bad.yaml must be UTF-8 text: invalid continuation byte at byte 12"),
+        (b'seed: 1\nrun_dir: "a\\0b"\n', r"bad.yaml line 2 is not valid YAML: a value must not hold a NUL character"),
+        (b"run_dir: a\0b\n", r"bad.yaml is not valid YAML: unacceptable character"),
+        (b"run_dir: 2024-99-99\n", r"bad.yaml is not valid YAML: month must be in 1..12"),
+        (b"run_dir: " + b"[" * 3000, r"bad.yaml is not valid YAML: "),
+        (b"? [a]\n: 1\n", r"bad.yaml line 1 is not valid YAML: found unhashable key"),
+        (b"a: *b\n", r"bad.yaml line 1 is not valid YAML: found undefined alias 'b'"),
+        (b"", r"bad.yaml must hold a mapping of sections, found NoneType"),
+    ],
+)
+def test_a_file_that_is_no_config_is_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        read_tree(str(file))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_place_that_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for place in (tmp_path, tmp_path / "file" / "x.yaml", tmp_path / "loop", tmp_path / ("x" * 300)):
+        with pytest.raises(ConfigError, match=r"a config must be an existing YAML file, got "):
+            read_tree(str(place))

@@ -55,7 +55,6 @@ def write_deqa(folder: Path, rows: Sequence[ManifestRow], images: Path) -> None:
     """
     if len({row.dataset for row in rows}) != 1:
         raise DataError("a DeQA-Score folder holds one dataset; convert the datasets one by one")
-    folder.mkdir(parents=True, exist_ok=True)
     names = [image_name(row, images) for row in rows]
     splits = sorted({row.split for row in rows if row.split is not None})
     write_json(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_iqa.errors import DataError
+from ray_iqa.files import write_text
 
 
 def read_json(file: Path) -> object:
@@ -37,4 +38,4 @@ def json_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def write_json(file: Path, content: object) -> None:
     """Indented, as the peers write it."""
-    file.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(content, indent=4) + "\n")

@@ -13,6 +13,7 @@ from ray_iqa.data.datasets.live_challenge import TRAINING_IMAGE
 from ray_iqa.data.formats.source import Source, image_name
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
+from ray_iqa.files import whole_file
 
 
 def read_pyiqa(
@@ -60,7 +61,7 @@ def read_pyiqa(
 
 def write_pyiqa(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
     """``img_name, mos, std, official_split``; labels as they are, an absent spread or split is left empty."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
+    with whole_file(file) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["img_name", "mos", "std", "official_split"])
         writer.writerows([image_name(row, images), row.mos, row.mos_std, row.split] for row in rows)

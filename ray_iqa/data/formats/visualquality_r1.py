@@ -16,6 +16,7 @@ from ray_iqa.data.manifest import file_records
 from ray_iqa.data.rescale import rescaled
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
+from ray_iqa.files import write_text
 
 _ANSWER_TAGS = re.compile(r"</?answer>")
 
@@ -74,7 +75,7 @@ def write_txt(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
         if row.direction == "lower":
             raise DataError(f"a label list is read as higher-is-better, but dataset {row.dataset!r} is not; use jsonl")
         lines.append(f"{name} {row.mos!r} {row.mos_std!r}\n" if with_std else f"{name} {row.mos!r}\n")
-    file.write_text("".join(lines), encoding="utf-8")
+    write_text(file, "".join(lines))
 
 
 def read_jsonl(file: Path, source: Source) -> list[ManifestRow]:
@@ -112,7 +113,7 @@ def write_jsonl(file: Path, rows: Sequence[ManifestRow], images: Path, question:
             "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": row.mos}],
         }
         lines.append(json.dumps(record) + "\n")
-    file.write_text("".join(lines), encoding="utf-8")
+    write_text(file, "".join(lines))
 
 
 def _list_line(words: list[str], place: str) -> ListLine:
