@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from ray_iqa.errors import DataError
 from ray_iqa.files import writable_file, writable_folder
 
 if TYPE_CHECKING:
+    from ray_iqa.data.rows import ManifestRow
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -47,9 +50,10 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
     convert.add_argument("--dataset", help="name of the dataset in an interchange file")
     convert.add_argument("--direction", choices=["higher", "lower"], help="which labels are better")
     convert.add_argument("--scale", nargs=2, type=float, metavar=("LOW", "HIGH"), help="ends of the label scale")
-    convert.add_argument("--split", help="the split of all rows")
-    convert.add_argument("--split-column", help="of a pyiqa csv, e.g. official_split")
-    convert.add_argument("--split-pickle", type=Path, help="of pyiqa")
+    split = convert.add_mutually_exclusive_group()
+    split.add_argument("--split", help="the split of all rows")
+    split.add_argument("--split-column", help="of a pyiqa csv, e.g. official_split")
+    split.add_argument("--split-pickle", type=Path, help="of pyiqa")
     convert.add_argument("--std-in-mos-units", action="store_true", help="read the std of a VisualQuality-R1 list")
     convert.add_argument("--columns", nargs="+", default=[], metavar="CANONICAL=COLUMN", help="of a table")
     convert.set_defaults(command=_convert)
@@ -108,13 +112,11 @@ def _convert(arguments: argparse.Namespace) -> int:
     rows = read_source(arguments.read, arguments.source, told)
     images = arguments.images or (arguments.source if arguments.source.is_dir() else arguments.source.parent)
     write_target(arguments.write, arguments.out, rows, images, QUESTION)
-    sys.stdout.write(f"{arguments.out}: {len(rows):,} rows\n")
+    sys.stdout.write(f"{arguments.out}: {len(rows):,} rows, {_counts(rows)}\n")
     return 0
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from collections import Counter
-
     from ray_iqa.data.located import read_located, write_located
     from ray_iqa.data.manifest import require_suffix
     from ray_iqa.data.split import published_split, read_split_list, split_by_lists, split_by_reference
@@ -128,9 +130,13 @@ def _split(arguments: argparse.Namespace) -> int:
     else:
         rows = split_by_reference(rows, _shares(arguments.shares), arguments.seed)
     write_located(arguments.out, rows)
-    counts = Counter(row.split or "no split" for row in rows)
-    sys.stdout.write(f"{arguments.out}: {', '.join(f'{count:,} {split}' for split, count in counts.items())}\n")
+    sys.stdout.write(f"{arguments.out}: {_counts(rows)}\n")
     return 0
+
+
+def _counts(rows: Sequence["ManifestRow"]) -> str:
+    counts = Counter(row.split or "no split" for row in rows)
+    return ", ".join(f"{count:,} {split}" for split, count in counts.items())
 
 
 def _shares(words: Sequence[str]) -> dict[str, float]:
@@ -144,7 +150,7 @@ def _pairs(words: Sequence[str], option: str) -> dict[str, str]:
     pairs = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals:
-            raise DataError(f"{option} must be NAME=VALUE, got {word!r}")
+        if not equals or name in pairs:
+            raise DataError(f"{option} must be NAME=VALUE, each name once, got {word!r} in {' '.join(words)!r}")
         pairs[name] = value
     return pairs

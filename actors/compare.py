@@ -90,12 +90,9 @@ def compare_pictures(before: Scores, after: Scores, tolerance: float, seed: int)
 
 def _compare_evaluations(before: Path, after: Path, tolerance: float, seed: int) -> int:
     """B is worse when the paired bootstrap 95 % interval of its change of SRCC lies below ``-tolerance`` anywhere."""
-    found = corrected(
-        [
-            difference(second, first, seed)
-            for first, second in _aligned(read_predictions(before), read_predictions(after))
-        ]
-    )
+    rows = read_predictions(before), read_predictions(after)
+    pairs = _aligned(*rows)
+    found = corrected([difference(second, first, seed) for first, second in pairs])
     for item in found:
         _say(_sentence(item))
     worse = [item for item in found if item.srcc_high is not None and item.srcc_high < -tolerance]
@@ -104,7 +101,12 @@ def _compare_evaluations(before: Path, after: Path, tolerance: float, seed: int)
         _say(f"B is worse than A{_beyond(tolerance)} on {', '.join(item.dataset for item in worse)}.")
         return WORSE
     _say(f"B is not worse than A{_beyond(tolerance)}, as far as these images show.")
-    return MISSING_PAIRS if unanswered else NOT_WORSE
+    models = {side[0].model for pair in pairs for side in pair}
+    compared = [row for side in rows for row in side if row.model in models]
+    unpaired = len(compared) - 2 * sum(len(first) for first, _ in pairs)
+    if unpaired:
+        _say(f"{unpaired} images of these models are in one evaluation only.")
+    return MISSING_PAIRS if unanswered or unpaired else NOT_WORSE
 
 
 def _aligned(

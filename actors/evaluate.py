@@ -7,7 +7,7 @@ of all models and datasets are Ray tasks.
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,14 @@ def run(config: EvalConfig) -> int:
     models = read_models(config.models)
     _check(models, config)
     sets = read_labelled_sets(config.data)
+    told = {model.name: _in_file(model, sets, config) for model in models if model.kind == "column"}
     folder = writable_folder(config.out)
     connect(config.cluster)
     try:
         rows = {
             (each.dataset, model.name): prediction_rows(model.name, each, found)
             for model in models
-            for each, found in zip(sets, _predict(model, sets, config), strict=True)
+            for each, found in zip(sets, told.get(model.name) or _predict(model, sets, config), strict=True)
         }
         write_predictions(folder, [row for each in sets for model in models for row in rows[each.dataset, model.name]])
         measurements, differences, remarks = _measure(rows, models, sets, config)
@@ -98,10 +99,14 @@ def _check(models: Sequence[ModelSpec], config: EvalConfig) -> None:
         match model.kind:
             case "policy":
                 check_model(model.source)
-            case "column":
-                open_scorer(model, config)
             case "pyiqa":
                 check_installed()
+
+
+def _in_file(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) -> list[list[Prediction]]:
+    """Scores of a column, a list per dataset: all at once, for what a row means depends on all images."""
+    found = iter(open_scorer(model, config).predict([labelled_image(row) for each in sets for row in each.rows]))
+    return [list(islice(found, len(each.rows))) for each in sets]
 
 
 def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) -> Iterator[list[Prediction]]:

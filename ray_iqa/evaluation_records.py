@@ -11,6 +11,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError
 from ray_iqa.files import whole_file
 
@@ -71,13 +72,16 @@ def read_predictions(folder: Path) -> list[PredictionRow]:
     """Rows of ``predictions.parquet``, in their order.
 
     Raises:
-        DataError: there is none, or it is not what `write_predictions` wrote.
+        DataError: there is none, it is not what `write_predictions` wrote, or an image has two rows of one model.
     """
     file = folder / PREDICTIONS
     try:
         with pq.ParquetFile(file) as stream:
-            return [PredictionRow(**row) for row in stream.read().to_pylist()]
+            unique_columns(stream.schema_arrow.names, str(file))
+            rows = [PredictionRow(**row) for row in stream.read().to_pylist()]
     except FileNotFoundError as error:
         raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {PREDICTIONS}") from error
     except (pa.ArrowException, TypeError) as error:
         raise DataError(f"{file} is not a table of predictions: {error}") from error
+    found = ((f"{file} row {n}", (row.image_id, row.dataset, row.model), row) for n, row in enumerate(rows, start=1))
+    return list(once(found, "image {0[0]!r} of dataset {0[1]!r} by model {0[2]!r}").values())

@@ -32,7 +32,7 @@ HEADER = "dataset,image_id,path,mos,direction,group_id\n"
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        (("d,a,a.png,1,higher,", "d,a,a.png,2,higher,"), "dataset 'd' have 2 rows but only 1 different image_id"),
+        (("d,a,a.png,1,higher,", "d,a,a.png,2,higher,"), "sources of dataset 'd' image_id 'a' is already at picture"),
         (("d,a,a.png,1,higher,", "d,b,b.png,2,lower,"), "the sources of dataset 'd' must agree on direction"),
         (
             ("d,a,a.png,1,higher,s", "d,b,b.png,2,higher,"),

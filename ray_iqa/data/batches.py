@@ -8,12 +8,13 @@ out, in turn.
 """
 
 from collections.abc import Sequence
-from itertools import cycle, groupby, pairwise
+from itertools import cycle, groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.data.unique import once
+from ray_iqa.errors import ConfigError
 from ray_iqa.types import LabelledImage
 
 
@@ -27,9 +28,8 @@ class ImageBatches:
             ConfigError: a dataset or scene is too small, or there are too few images for one step.
             DataError: the same image_id of a dataset is there twice.
         """
-        for image, following in pairwise(sorted(images, key=_identity)):
-            if _identity(image) == _identity(following):
-                raise DataError(f"image_id {image.image_id!r} of dataset {image.dataset!r} is in the manifests twice")
+        ids = ((image.image_path, (image.image_id, image.dataset), None) for image in images)
+        once(ids, "image_id {0[0]!r} of dataset {0[1]!r}")
         ordered = sorted(images, key=lambda image: (image.label_scale, image.image_id))
         self._scales = [list(members) for _, members in groupby(ordered, key=lambda image: image.label_scale)]
         self._seed = seed
@@ -90,10 +90,6 @@ class ImageBatches:
         queue = np.random.default_rng([self._seed, number]).permutation(size)
         active = np.roll(queue, -epoch * idle)[idle:]
         return np.random.default_rng([self._seed, number, epoch + 1]).permutation(active)
-
-
-def _identity(image: LabelledImage) -> tuple[str, str]:
-    return image.dataset, image.image_id
 
 
 def _name(image: LabelledImage) -> str:

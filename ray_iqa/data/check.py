@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from ray_iqa.data.checks.direction import check_direction
 from ray_iqa.data.checks.files import ImageFacts, check_files, inspect_images
 from ray_iqa.data.checks.finding import Finding
-from ray_iqa.data.checks.labels import check_count, check_scale, check_scenes, check_spread
+from ray_iqa.data.checks.labels import check_count, check_references, check_scale, check_scenes, check_spread
 from ray_iqa.data.checks.leakage import check_contents, check_pictures
+from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.rows import ManifestRow
 
@@ -19,6 +20,7 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
         complete: a public dataset must have all its images; False for a part of one.
         open_images: read and decode every image; without it files are not looked at.
     """
+    rows = with_contents(rows)
     findings: list[Finding] = []
     facts: list[ImageFacts] = []
     for dataset in sorted({row.dataset for row in rows}):
@@ -38,4 +40,5 @@ def _check_labels(rows: Sequence[ManifestRow], *, complete: bool, open_images: b
     yield from check_scale(rows, known)
     yield from check_spread(rows, known)
     yield from check_scenes(rows, known)
+    yield from check_references(rows)
     yield from check_direction(rows, known, open_images=open_images)

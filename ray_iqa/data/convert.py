@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import NAMES, known_dataset, public_dataset
 from ray_iqa.data.formats.deqa import read_deqa, read_deqa_base, write_deqa
 from ray_iqa.data.formats.pyiqa import read_pyiqa, write_pyiqa
@@ -45,7 +46,7 @@ class Interpretation:
 
 
 def read_source(kind: str, file: Path, told: Interpretation) -> list[ManifestRow]:
-    """Canonical rows with absolute paths.
+    """Canonical rows with absolute paths; where the names of a public dataset tell the contents, with ``ref_id``.
 
     Args:
         kind: one of ``READ``; the name of a public dataset reads its folder as distributed.
@@ -56,11 +57,11 @@ def read_source(kind: str, file: Path, told: Interpretation) -> list[ManifestRow
         DataError: the file is not of this kind, or the direction of its labels is neither known nor told.
     """
     if kind == "manifest":
-        rows = read_located(file)
+        rows = with_contents(read_located(file))
     elif known_dataset(kind) is not None or kind not in READ:
-        rows = public_dataset(kind).read(file)
+        rows = public_dataset(kind).rows(file)
     else:
-        rows = _read_format(kind, file, _source(file, told), told)
+        rows = with_contents(_read_format(kind, file, _source(file, told), told))
     return rows if told.split is None else [replace(row, split=told.split) for row in rows]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from ray_iqa.data.datasets.listing import public_dataset
 from ray_iqa.data.located import read_located
 from ray_iqa.data.rows import ManifestRow, labelled_image
+from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.types import LabelledImage
 
@@ -64,7 +65,7 @@ def _source_and_split(word: str) -> tuple[str, str | None]:
 def _read(source: str) -> list[ManifestRow]:
     name, equals, folder = source.partition("=")
     if equals and not Path(source).exists():
-        return public_dataset(name).read(Path(folder))
+        return public_dataset(name).rows(Path(folder))
     if Path(source).suffix not in _MANIFESTS:
         raise DataError(
             f"--data must be a manifest ({', '.join(_MANIFESTS)}) or NAME=FOLDER of a public dataset, got {source!r}"
@@ -78,11 +79,8 @@ def check_union(name: str, images: Sequence[LabelledImage]) -> None:
     Raises:
         DataError: ids that are not unique, two directions, or scenes for some images only.
     """
-    ids = {image.image_id for image in images}
-    if len(ids) < len(images):
-        raise DataError(
-            f"the sources of dataset {name!r} have {len(images)} rows but only {len(ids)} different image_id"
-        )
+    pictures = ((f"picture {image.image_path}", image.image_id, image) for image in images)
+    once(pictures, f"in the sources of dataset {name!r} image_id {{!r}}")
     if len({image.higher_is_better for image in images}) > 1:
         raise DataError(f"the sources of dataset {name!r} must agree on direction, but some say higher and some lower")
     if len({image.group_id is None for image in images}) > 1:

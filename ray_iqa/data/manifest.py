@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_iqa.data.remote import folder_of, is_url, local_file, located
-from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row
+from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, unique_rows
+from ray_iqa.data.unique import parse_json, unique_columns
 from ray_iqa.errors import DataError
 from ray_iqa.files import whole_file
 from ray_iqa.types import LabelledImage
@@ -33,23 +34,7 @@ def read_rows(path: str | Path) -> list[ManifestRow]:
             has twice, and for a dataset whose rows disagree on ``direction``.
     """
     file = Path(path)
-    rows: list[ManifestRow] = []
-    place_of: dict[tuple[str, str], str] = {}
-    direction_of: dict[str, tuple[str, str]] = {}
-    for place, record in file_records(file):
-        row = parse_row(record, place)
-        first_place = place_of.setdefault((row.dataset, row.image_id), place)
-        if first_place != place:
-            raise DataError(
-                f"{place}: image_id {row.image_id!r} of dataset {row.dataset!r} is already at {first_place}"
-            )
-        direction, first_place = direction_of.setdefault(row.dataset, (row.direction, place))
-        if direction != row.direction:
-            raise DataError(
-                f"{place}: a dataset must have one direction, got {row.direction!r} "
-                f"but {row.dataset!r} is {direction!r} at {first_place}"
-            )
-        rows.append(row)
+    rows = unique_rows((place, parse_row(record, place)) for place, record in file_records(file))
     if not rows:
         raise DataError(f"{file} has no rows")
     return rows
@@ -127,7 +112,7 @@ def file_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:  # Any:
     """(place, record) of each row of a csv, jsonl or parquet file; the place is for error messages.
 
     Raises:
-        DataError: there is no such file, or it is not readable.
+        DataError: there is no such file, it is not readable, or it names a column twice.
     """
     readers = {".csv": _csv_records, ".jsonl": _jsonl_records, ".parquet": _parquet_records}
     require_suffix(file)
@@ -142,6 +127,7 @@ def file_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:  # Any:
 def _csv_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with file.open(newline="", encoding="utf-8-sig") as stream:  # spreadsheets write a byte order mark
         reader = csv.DictReader(stream, strict=True)
+        unique_columns(reader.fieldnames or (), f"{file.name} line 1")
         for record in reader:
             place = f"{file.name} line {reader.line_num}"
             if None in record:
@@ -154,7 +140,7 @@ def _jsonl_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for number, line in enumerate(stream, start=1):
             place = f"{file.name} line {number}"
             try:
-                record = json.loads(line)
+                record = parse_json(line, place)
             except json.JSONDecodeError as error:
                 raise DataError(f"{place}: not JSON: {error.msg}") from error
             if not isinstance(record, dict):
@@ -166,6 +152,7 @@ def _parquet_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     # Not pq.read_table: it would read hive partitions out of the folders' names, and its scanner's threads may outlive
     # the call and abort a process that ends.
     with pq.ParquetFile(file) as stream:
+        unique_columns(stream.schema_arrow.names, file.name)
         records = (record for batch in stream.iter_batches() for record in batch.to_pylist())
         for number, record in enumerate(records, start=1):
             yield f"{file.name} row {number}", record

@@ -2,10 +2,11 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.types import LabelledImage
 
@@ -77,6 +78,27 @@ def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: val
     )
     _check_scale(row, place)
     return row
+
+
+def unique_rows(placed: Iterable[tuple[str, ManifestRow]]) -> list[ManifestRow]:
+    """The rows of (place, row), checked against each other.
+
+    Raises:
+        DataError: an image_id that a dataset has twice, or a dataset whose rows disagree on ``direction``; names both
+            places.
+    """
+    rows = list(placed)
+    ids = ((place, (row.image_id, row.dataset), row) for place, row in rows)
+    once(ids, "image_id {0[0]!r} of dataset {0[1]!r}")
+    direction_of: dict[str, tuple[str, str]] = {}
+    for place, row in rows:
+        direction, first_place = direction_of.setdefault(row.dataset, (row.direction, place))
+        if direction != row.direction:
+            raise DataError(
+                f"{place}: a dataset must have one direction, got {row.direction!r} "
+                f"but {row.dataset!r} is {direction!r} at {first_place}"
+            )
+    return [row for _, row in rows]
 
 
 def labelled_image(row: ManifestRow) -> LabelledImage:

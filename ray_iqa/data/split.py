@@ -1,15 +1,19 @@
 """Splitting a dataset: by reference with a seed, or as published lists say."""
 
 import csv
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from ray_iqa.data.contents import without_contents
 from ray_iqa.data.formats.json_lists import read_json
+from ray_iqa.data.names import match_names, whole
 from ray_iqa.data.published_splits import PUBLISHED_SPLITS
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError
 from ray_iqa.seeds import derive_seed
 
@@ -25,13 +29,17 @@ def split_by_reference(rows: Sequence[ManifestRow], shares: Mapping[str, float],
         seed: the same seed gives the same split.
 
     Raises:
-        DataError: the shares do not add up, or a dataset has too few contents to give each split one.
+        DataError: the shares do not add up, a dataset has too few contents to give each split one, or a public
+            dataset that shows its contents several times has rows without ``ref_id``.
     """
     if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values(), default=0) <= 0:
         raise DataError(f"the shares of the splits must be positive and add up to 1, got {dict(shares)}")
     split_of: dict[tuple[str, str], str] = {}
     for dataset in sorted({row.dataset for row in rows}):
-        contents = sorted({row.content for row in rows if row.dataset == dataset})
+        own = [row for row in rows if row.dataset == dataset]
+        if problem := without_contents(own):
+            raise DataError(f"a split by content needs to know the contents: {problem}")
+        contents = sorted({row.content for row in own})
         order = np.random.default_rng(derive_seed(seed, "split", dataset)).permutation(len(contents))
         ends = np.rint(np.cumsum(list(shares.values())) * len(contents)).astype(int)
         if min(np.diff(ends, prepend=0)) < 1:
@@ -41,29 +49,50 @@ def split_by_reference(rows: Sequence[ManifestRow], shares: Mapping[str, float],
     return [replace(row, split=split_of[row.dataset, row.content]) for row in rows]
 
 
-def split_by_lists(rows: Sequence[ManifestRow], lists: Mapping[str, Set[str]]) -> list[ManifestRow]:
-    """Splits from lists of image ids, file names or references; rows in no list lose their split.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A name in a list of a split."""
+
+    place: str
+    name: str  # image id, path or the end of one, or reference
+    split: str
+
+
+def split_by_lists(rows: Sequence[ManifestRow], listed: Sequence[Listed]) -> list[ManifestRow]:
+    """Splits from lists of images, named as `match_names` has it, and of references; other rows lose their split.
 
     Raises:
-        DataError: a name is in two lists, or a listed name fits no row.
+        DataError: a row is in two splits, a name fits no row, or fits images or contents that folders or datasets
+            tell apart.
     """
-    split_of: dict[str, str] = {}
-    for split, names in lists.items():
-        for name in names:
-            if split_of.setdefault(name, split) != split:
-                raise DataError(f"{name!r} must be in one split, but it is in {split_of[name]!r} and {split!r}")
-    used: set[str] = set()
-    result = []
-    for row in rows:
-        keys = [row.image_id, Path(row.path).name, row.ref_id or ""]
-        key = next((key for key in keys if key in split_of), None)
-        if key is not None:
-            used.add(key)
-        result.append(replace(row, split=None if key is None else split_of[key]))
-    unused = sorted(set(split_of) - used)
+    by_name: dict[str, list[Listed]] = {}
+    for item in listed:
+        by_name.setdefault(whole(item.name), []).append(item)
+    images_of = match_names([(row.image_id, row.path) for row in rows], list(by_name))
+    rows_of_content: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        rows_of_content.setdefault(whole(row.ref_id or ""), []).append(place)
+    found: dict[int, Listed] = {}
+    unused = []
+    for number, (name, items) in enumerate(by_name.items()):
+        fitting = [*({images_of[number]} if number in images_of else ()), *rows_of_content.get(name, [])]
+        datasets = sorted({rows[place].dataset for place in fitting})
+        if len(datasets) > 1:
+            raise DataError(f"{items[0].place}: {name!r} fits rows of {' and of '.join(datasets)}; split them apart")
+        unused += [] if fitting else items
+        for place, item in product(fitting, items):
+            first = found.setdefault(place, item)
+            if first.split != item.split:
+                raise DataError(
+                    f"{rows[place].image_id!r} must be in one split, but it is in {first.split!r} by {first.name!r} at "
+                    f"{first.place} and in {item.split!r} by {item.name!r} at {item.place}"
+                )
     if unused:
-        raise DataError(f"{len(unused)} listed names fit no image_id, file or ref_id of the rows, e.g. {unused[0]!r}")
-    return result
+        raise DataError(
+            f"{len(unused)} listed names fit no image_id, file or ref_id of the rows, the first is "
+            f"{unused[0].name!r} at {unused[0].place}"
+        )
+    return [replace(row, split=found[place].split if place in found else None) for place, row in enumerate(rows)]
 
 
 def published_split(rows: Sequence[ManifestRow], publisher: str) -> list[ManifestRow]:
@@ -77,11 +106,12 @@ def published_split(rows: Sequence[ManifestRow], publisher: str) -> list[Manifes
     if lists is None:
         known = ", ".join(f"{dataset} by {name}" for dataset, name in PUBLISHED_SPLITS)
         raise DataError(f"no split of {', '.join(datasets)} by {publisher!r} is known; there are: {known}")
-    return split_by_lists(rows, lists)
+    names = ((name, split) for split, names in lists.items() for name in names)
+    return split_by_lists(rows, [Listed(place=publisher, name=name, split=split) for name, split in names])
 
 
-def read_split_list(file: Path) -> dict[str, set[str]]:
-    """Names by split.
+def read_split_list(file: Path) -> list[Listed]:
+    """The names in a list of splits.
 
     Args:
         file: a csv with a header and the first columns name and split (PIQ23's device split), or a JSON object
@@ -94,19 +124,25 @@ def read_split_list(file: Path) -> dict[str, set[str]]:
         raise DataError(f"no list of a split at {file.absolute()}")
     if file.suffix == ".json":
         return _json_lists(file)
-    lists: dict[str, set[str]] = {}
+    listed = []
     with file.open(newline="", encoding="utf-8-sig") as stream:
         for number, line in enumerate(csv.reader(stream), start=1):
-            if number == 1 or not line:
-                continue
-            if len(line) < 2 or not line[0].strip() or not line[1].strip():
-                raise DataError(f"{file.name} line {number}: must be a name and its split, got {','.join(line)!r}")
-            lists.setdefault(line[1].strip().lower(), set()).add(line[0].strip())
-    return lists
+            place = f"{file.name} line {number}"
+            if number == 1:
+                unique_columns(line, place)
+            elif len(line) == 1 or (line and not (line[0].strip() and line[1].strip())):
+                raise DataError(f"{place}: must be a name and its split, got {','.join(line)!r}")
+            elif line:
+                listed.append(Listed(place=place, name=line[0].strip(), split=line[1].strip().lower()))
+    return listed
 
 
-def _json_lists(file: Path) -> dict[str, set[str]]:
+def _json_lists(file: Path) -> list[Listed]:
     content = read_json(file)
     if not isinstance(content, dict) or not all(isinstance(names, list) for names in content.values()):
         raise DataError(f"{file} must hold an object with a list of names per split")
-    return {str(split): {Path(str(name)).name for name in names} for split, names in content.items()}
+    return [
+        Listed(place=f"{file.name} {split} entry {number}", name=str(name), split=split)
+        for split, names in content.items()
+        for number, name in enumerate(names, start=1)
+    ]

@@ -63,14 +63,15 @@ def _each_once(pictures: pa.Table, hashes: NDArray[np.int64]) -> pa.Table:
     found, counts = np.unique(hashes, return_counts=True)
     suspects = np.flatnonzero(np.isin(hashes, found[counts > 1]))
     kept = np.ones(len(hashes), dtype=bool)
-    path_of: dict[tuple[str, str], str] = {}
+    said_of: dict[tuple[str, str], str] = {}
     for index, row in zip(suspects, pictures.take(suspects).to_pylist(), strict=True):
-        key, path = (row["dataset"], row["image_id"]), row["image_path"]
-        kept[index] = key not in path_of
-        if path_of.setdefault(key, path) != path:
+        label = "" if row["mos"] is None else f", MOS {row['mos']!r}"
+        key, said = (row["dataset"], row["image_id"]), row["image_path"] + label
+        kept[index] = key not in said_of
+        if said_of.setdefault(key, said) != said:
             raise DataError(
                 f"image ids must be unique in a data set, but {row['image_id']!r} of {row['dataset']!r} is "
-                f"{path_of[key]} and {path}"
+                f"{said_of[key]} and {said}"
             )
     return pictures.filter(kept) if len(suspects) else pictures
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError
 
 
@@ -78,8 +79,10 @@ def table_to_records(table: pa.Table) -> list[ReasoningRecord]:
     """The rows of a table.
 
     Raises:
-        DataError: a column of ``RECORD_SCHEMA`` is missing or has values of another type.
+        DataError: a column or a text is there twice, or a column of ``RECORD_SCHEMA`` is missing or has values of
+            another type.
     """
+    unique_columns(table.column_names, "an annotation file")
     missing = [name for name in RECORD_SCHEMA.names if name not in table.column_names]
     if missing:
         raise DataError(
@@ -89,7 +92,10 @@ def table_to_records(table: pa.Table) -> list[ReasoningRecord]:
         rows = table.select(RECORD_SCHEMA.names).cast(RECORD_SCHEMA).to_pylist()
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"an annotation file does not fit the schema of annotations: {error}") from error
-    return [_record(row) for row in rows]
+    records = [_record(row) for row in rows]
+    keys = ((record.dataset, record.image_id, record.text_index) for record in records)
+    places = (f"annotation {number}" for number in range(1, len(records) + 1))
+    return list(once(zip(places, keys, records, strict=True), "text {0[2]} of {0[1]!r} of {0[0]!r}").values())
 
 
 def mapped_mos(mos: float, low: float, high: float, higher_is_better: bool) -> float:

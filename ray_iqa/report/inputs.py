@@ -55,8 +55,9 @@ def read_inputs(folders: Sequence[Path]) -> ReportInputs:
         ConfigError: a name is no folder, or there is nothing to report on.
         DataError: a file is damaged.
     """
-    homes = [home for folder in folders for home in _homes(folder)]
-    training = [_training(home) for home in homes if (home / METRICS).is_file()]
+    homes = list(dict.fromkeys(home.resolve() for folder in folders for home in _homes(folder)))
+    name_of = _names(homes)
+    training = [_training(home, name_of[home]) for home in homes if (home / METRICS).is_file()]
     evaluations = [home for home in homes if (home / PREDICTIONS).is_file()]
     if not training and not evaluations:
         names = ", ".join(map(str, folders))
@@ -68,7 +69,7 @@ def read_inputs(folders: Sequence[Path]) -> ReportInputs:
     measurements: list[Measurement] = []
     differences: list[Difference] = []
     for home in evaluations:
-        prefix = f"{_name(home)}: " if len(evaluations) > 1 else ""
+        prefix = f"{name_of[home]}: " if len(evaluations) > 1 else ""
         predictions += [replace(row, model=prefix + row.model) for row in read_predictions(home)]
         measured, compared = _results(home / RESULTS)
         measurements += [replace(item, model=prefix + item.model) for item in measured]
@@ -88,11 +89,9 @@ def _homes(folder: Path) -> list[Path]:
     return [folder, *sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))]
 
 
-def _training(home: Path) -> TrainingLog:
+def _training(home: Path, name: str) -> TrainingLog:
     rollouts = home / ROLLOUTS
-    return TrainingLog(
-        name=_name(home), rows=_metrics(home / METRICS), rollouts=rollouts if rollouts.is_dir() else None
-    )
+    return TrainingLog(name=name, rows=_metrics(home / METRICS), rollouts=rollouts if rollouts.is_dir() else None)
 
 
 def _results(file: Path) -> tuple[list[Measurement], list[Difference]]:
@@ -120,7 +119,10 @@ def _metrics(file: Path) -> tuple[dict[str, float | None], ...]:
     return tuple(rows)
 
 
-def _name(home: Path) -> str:
-    """The folder's name with that of the folder around it, for a run's own folders are all called the same."""
-    home = home.resolve()
-    return f"{home.parent.name}/{home.name}"
+def _names(homes: Sequence[Path]) -> dict[Path, str]:
+    """Each folder's name with that of the folder around it, for a run's own folders are all called the same.
+
+    Where two folders still have one name, all have their whole path.
+    """
+    short = ["/".join(home.parts[-2:]) for home in homes]
+    return dict(zip(homes, short if len(set(short)) == len(short) else map(str, homes), strict=True))

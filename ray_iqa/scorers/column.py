@@ -1,23 +1,25 @@
 """Scores that are already in a file."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ray_iqa.data.manifest import file_records
+from ray_iqa.data.names import match_names, whole
+from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.evaluation_records import Prediction
 from ray_iqa.types import LabelledImage
 
 _PATHS = ("image_path", "path")
+_Rows = dict[tuple[str, str], tuple[str, str]]  # key of the file's row by key of the image
 
 
 class ColumnScorer:
     """One column of a csv, jsonl or parquet file, as any tool may have written it.
 
     A row belongs to an image by ``image_id`` (and ``dataset``, where that column is there); without ``image_id`` by
-    ``image_path`` or ``path``, compared as written and then by file name. An empty score is a failed image.
+    ``image_path`` or ``path``, as `match_names` has it. An empty score is a failed image, and so is one without a row.
 
     Args:
         file: with a header.
@@ -31,44 +33,59 @@ class ColumnScorer:
         self._file = file
         self._sign = -1.0 if column.startswith("-") else 1.0
         column = column.removeprefix("-")
-        self._scores: dict[tuple[str, ...], float | None] = {}
-        self._key_column = ""
-        self._with_dataset = False
+        self._by_id = self._with_dataset = False
+        found: list[tuple[str, tuple[str, str], float | None]] = []
+        key_column = ""
         for place, record in file_records(file):
-            if not self._key_column:
-                self._choose_columns(place, record, column)
-            key = self._key(record.get("dataset"), str(record[self._key_column]))
-            if key in self._scores:
-                raise DataError(f"{place}: a second row for {' '.join(key)!r}; every image must have one score")
-            self._scores[key] = _number(record[column], column, place)
-        by_name: dict[str, list[tuple[str, ...]]] = {}
-        for key in self._scores:
-            by_name.setdefault(Path(key[-1]).name, []).append(key)
-        self._by_file_name = {name: keys[0] for name, keys in by_name.items() if len(keys) == 1}
+            if not key_column:
+                key_column = next((name for name in ("image_id", *_PATHS) if name in record), "image_id")
+                self._by_id, self._with_dataset = key_column == "image_id", "dataset" in record
+            if key_column not in record or column not in record:
+                raise DataError(
+                    f"{place}: there must be a column {column!r} and one of image_id, {', '.join(_PATHS)}, "
+                    f"found {', '.join(record)}"
+                )
+            key = self._key(record.get("dataset"), str(record[key_column]))
+            found.append((place, key, _number(record[column], column, place)))
+        self._scores = once(found, "a row for {0[1]!r}, of which every image must have one,")
 
     def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
-        """See `Scorer.predict`."""
-        return [self._prediction(image) for image in images]
+        """See `Scorer.predict`; takes all images that are to be scored, to see which of them a row means.
 
-    def _choose_columns(self, place: str, record: Mapping[str, Any], column: str) -> None:  # Any: values of a file
-        self._key_column = next((name for name in ("image_id", *_PATHS) if name in record), "")
-        self._with_dataset = "dataset" in record
-        if not self._key_column or column not in record:
-            raise DataError(
-                f"{place}: there must be a column {column!r} and one of image_id, {', '.join(_PATHS)}, "
-                f"found {', '.join(record)}"
-            )
+        Raises:
+            DataError: a row fits two images, or two rows fit an image, equally well.
+        """
+        keys = [self._key(image.dataset, image.image_id if self._by_id else image.image_path) for image in images]
+        rows = self._rows_by_id(images, keys) if self._by_id else self._rows_by_path(keys)
+        return [self._prediction(rows.get(key)) for key in keys]
 
-    def _key(self, dataset: object, name: str) -> tuple[str, ...]:
-        return (str(dataset), name) if self._with_dataset else (name,)
+    def _key(self, dataset: object, name: str) -> tuple[str, str]:
+        return str(dataset) if self._with_dataset else "", name if self._by_id else whole(name)
 
-    def _prediction(self, image: LabelledImage) -> Prediction:
-        key = self._key(image.dataset, image.image_id if self._key_column == "image_id" else image.image_path)
-        if key not in self._scores and self._key_column in _PATHS:
-            key = self._by_file_name.get(Path(image.image_path).name, key)
-        if key not in self._scores:
+    def _rows_by_id(self, images: Sequence[LabelledImage], keys: Sequence[tuple[str, str]]) -> _Rows:
+        image_of: dict[tuple[str, str], LabelledImage] = {}
+        for key, image in zip(keys, images, strict=True):
+            first = image_of.setdefault(key, image)
+            if key in self._scores and first.dataset != image.dataset:
+                raise DataError(
+                    f"{self._file}: the row of image_id {image.image_id!r} fits an image of {first.dataset!r} and one "
+                    f"of {image.dataset!r}; the file needs a column dataset"
+                )
+        return {key: key for key in keys if key in self._scores}
+
+    def _rows_by_path(self, keys: Sequence[tuple[str, str]]) -> _Rows:
+        """Images of one path are one picture."""
+        rows: _Rows = {}
+        for dataset in {dataset for dataset, _ in keys}:
+            own, there = (sorted({key for key in side if key[0] == dataset}) for side in (keys, self._scores))
+            matches = match_names([[name] for _, name in own], [name for _, name in there])
+            rows |= {own[image]: there[row] for row, image in matches.items()}
+        return rows
+
+    def _prediction(self, row: tuple[str, str] | None) -> Prediction:
+        if row is None:
             return Prediction(score=None, reason=f"{self._file.name} has no row for it")
-        score = self._scores[key]
+        score = self._scores[row]
         if score is None:
             return Prediction(score=None, reason=f"its score in {self._file.name} is empty")
         return Prediction(score=self._sign * score)

@@ -92,6 +92,31 @@ def test_tables_and_seeded_shares(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "--shares must be SPLIT=SHARE with numbers" in capsys.readouterr().err
 
 
+def test_names_of_the_field_keep_contents_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"kadid10k/I{reference:02d}_01_{level:02d}.png" for reference in range(1, 11) for level in range(1, 6)]
+    meta, rows, split = tmp_path / "test_kadid.json", tmp_path / "rows.csv", tmp_path / "split.csv"
+    meta.write_text(json.dumps([{"id": f"{name}->{i / 10}", "image": name} for i, name in enumerate(names)]))
+    convert = ["data", "convert", str(meta), str(rows), "--from", "q-align", "--dataset"]
+    assert main([*convert, "kadid10k"]) == 0
+    assert capsys.readouterr().out == f"{rows}: 50 rows, 50 no split\n"
+    assert main(["data", "split", str(rows), str(split)]) == 0
+    found = read_rows(split)
+    assert len({(row.ref_id, row.split) for row in found}) == len({row.ref_id for row in found}) == 10
+    assert main([*convert, "live"]) == 0
+    assert main(["data", "split", str(rows), str(split)]) == 1
+    assert "50 of 50 rows of dataset 'live' have no ref_id" in capsys.readouterr().err
+
+
+def test_options_that_would_overrule_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.csv").write_text("a,b,m\n1.png,2.png,1\n")
+    files = str(tmp_path / "mine.csv"), str(tmp_path / "o.csv")
+    convert = ["data", "convert", *files, "--direction", "higher", "--from"]
+    assert main([*convert, "table", "--columns", "path=a", "mos=m", "path=b"]) == 1
+    assert "--columns must be NAME=VALUE, each name once, got 'path=b'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*convert, "pyiqa", "--split-column", "x", "--split-pickle", "y"])
+
+
 def test_list_prints_licence_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list", "piq23-overall"]) == 0
     text = capsys.readouterr().out

@@ -173,6 +173,17 @@ def test_models_of_mixed_evaluations_are_paired_by_name(
     rows = read_predictions(evaluation("one", 2.0))
     write_predictions(tmp_path / "two", [*rows, *(replace(row, model="other") for row in rows)])
     assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+    write_predictions(tmp_path / "part", [replace(row, dataset="e") if row.image_id < "3" else row for row in rows])
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "one"), str(tmp_path / "part")]) == 3
+    both = sum(row.image_id >= "3" for row in rows)
+    said = capsys.readouterr().out
+    assert f"{both} images" in said
+    assert f"{2 * (80 - both)} images of these models are in one evaluation only." in said
+    write_predictions(tmp_path / "twice", [*rows, rows[7]])
+    assert main(["compare", str(tmp_path / "one"), str(tmp_path / "twice")]) == 1
+    sentence = "row 81: image '7' of dataset 'd' by model 'one' is already at"
+    assert sentence in capsys.readouterr().err
     write_predictions(tmp_path / "three", [replace(row, model=name) for row in rows for name in ("x", "y")])
     assert main(["compare", str(tmp_path / "one"), str(tmp_path / "three")]) == 1
     assert "A has one, B has x, y" in capsys.readouterr().err

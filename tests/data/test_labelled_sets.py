@@ -39,7 +39,7 @@ def test_a_public_dataset_is_read_as_distributed(tmp_path: Path) -> None:
         ([row("x", "1", 1.0)], "a.csv@val", "no row whose split is 'val'; it has train"),
         ([row("x", "1", 1.0)], "a.txt", r"--data must be a manifest \(.csv, .jsonl, .parquet\) or NAME=FOLDER"),
         ([row("x", "1", 1.0), row("x", "2", 1.0, group_id="s")], "a.csv", "all rows of dataset 'x' must have a group"),
-        ([row("x", "1", 1.0)], "sriqabench=a.csv", "there is no adapter called 'sriqabench', did you mean"),
+        ([row("x", "1", 1.0)], "sriqa=a.csv", "there is no adapter called 'sriqa', did you mean"),
     ],
 )
 def test_bad_sources_are_one_sentence(rows: list[ManifestRow], word: str, sentence: str, tmp_path: Path) -> None:
@@ -52,5 +52,5 @@ def test_bad_sources_are_one_sentence(rows: list[ManifestRow], word: str, senten
 def test_an_image_in_two_sources_is_found(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.csv", [row("x", "1", 1.0)])
     write_rows(tmp_path / "b.csv", [replace(row("x", "1", 1.0), path="c.png")])
-    with pytest.raises(DataError, match="dataset 'x' have 2 rows but only 1 different image_id"):
+    with pytest.raises(DataError, match=r"c.png: in the sources of dataset 'x' image_id '1' is already at .*1.png"):
         read_labelled_sets([f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ray_iqa.data.rows import ManifestRow
-from ray_iqa.data.split import published_split, read_split_list, split_by_lists, split_by_reference
+from ray_iqa.data.split import Listed, published_split, read_split_list, split_by_lists, split_by_reference
 from ray_iqa.errors import DataError
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -23,6 +23,14 @@ def ladder(dataset: str, num_references: int, versions: int = 4) -> list[Manifes
         )
         for reference in range(1, num_references + 1)
         for version in range(versions)
+    ]
+
+
+def listed(**names: list[str]) -> list[Listed]:
+    return [
+        Listed(place=f"{split} {number}", name=name, split=split)
+        for split, own in names.items()
+        for number, name in enumerate(own, start=1)
     ]
 
 
@@ -72,12 +80,32 @@ def test_too_few_contents_are_refused() -> None:
 
 def test_lists_name_images_files_or_references() -> None:
     rows = ladder("a", 3, versions=2)
-    found = split_by_lists(rows, {"train": {"I01"}, "test": {"I02_0.png"}})
+    found = split_by_lists(rows, listed(train=["I01"], test=["I02_0.png"]))
     assert [row.split for row in found] == ["train", "train", "test", None, None, None]
-    with pytest.raises(DataError, match=r"1 listed names fit no image_id, file or ref_id of the rows, e.g. 'I09'"):
-        split_by_lists(rows, {"train": {"I01", "I09"}})
-    with pytest.raises(DataError, match="'I01' must be in one split, but it is in 'train' and 'test'"):
-        split_by_lists(rows, {"train": {"I01"}, "test": {"I01"}})
+    with pytest.raises(DataError, match=r"1 listed names fit no image_id, file or ref_id .* first is 'I09' at train 2"):
+        split_by_lists(rows, listed(train=["I01", "I09"]))
+    with pytest.raises(
+        DataError, match=r"'I01_0.png' .* is in 'train' by 'I01' at train 1 and in 'test' by './I01' at"
+    ):
+        split_by_lists(rows, listed(train=["I01"], test=["./I01"]))
+    with pytest.raises(DataError, match=r"'I01_0.png' .* 'train' by 'I01' at train 1 and in 'test' by 'I01_0.png' at"):
+        split_by_lists(rows, listed(train=["I01"], test=["I01_0.png"]))
+
+
+def test_folders_and_datasets_are_part_of_a_name() -> None:
+    rows = [
+        ManifestRow(dataset="live", image_id=name, path=f"/data/{name}", mos=1.0, direction="lower")
+        for name in ("jp2k/img1.bmp", "jpeg/img1.bmp", "jp2k/img2.bmp", "jpeg/img2.bmp")
+    ]
+    found = split_by_lists(rows, listed(train=["jp2k/img1.bmp"], test=["jpeg/img2.bmp"]))
+    assert [row.split for row in found] == ["train", None, None, "test"]
+    with pytest.raises(DataError, match=r"'img1.bmp' fits both '/data/jp2k/img1.bmp' and '/data/jpeg/img1.bmp'"):
+        split_by_lists(rows, listed(train=["img1.bmp"]))
+    two = ladder("a", 2) + ladder("b", 2)
+    with pytest.raises(DataError, match=r"train 1: 'I01' fits rows of a and of b; split them apart"):
+        split_by_lists(two, listed(train=["I01"]))
+    with pytest.raises(DataError, match=r"'I01_0.png' fits both"):
+        split_by_lists(two, listed(train=["I01_0.png"]))
 
 
 def test_the_published_split_of_kadid() -> None:
@@ -93,7 +121,10 @@ def test_the_published_split_of_kadid() -> None:
 def test_device_split_of_piq23_as_distributed(tmp_path: Path) -> None:
     file = tmp_path / "Device Split.csv"
     file.write_bytes(b"IMAGE,SPLIT\r\n0_Indoor_Scene_0.jpg,Train\r\n1_Indoor_Scene_0.jpg,Test\r\n")
-    assert read_split_list(file) == {"train": {"0_Indoor_Scene_0.jpg"}, "test": {"1_Indoor_Scene_0.jpg"}}
+    assert read_split_list(file) == [
+        Listed(place="Device Split.csv line 2", name="0_Indoor_Scene_0.jpg", split="train"),
+        Listed(place="Device Split.csv line 3", name="1_Indoor_Scene_0.jpg", split="test"),
+    ]
     file.write_text("IMAGE,SPLIT\na.jpg,\n")
     with pytest.raises(DataError, match=r"Device Split.csv line 2: must be a name and its split, got 'a.jpg,'"):
         read_split_list(file)

@@ -36,6 +36,14 @@ def test_one_id_for_two_pictures_names_both(tmp_path: Path) -> None:
         listed(tmp_path, "/a.png,one,", "/c.png,two,", "/b.png,one,")
 
 
+def test_one_picture_with_two_labels_names_both(tmp_path: Path) -> None:
+    for name, mos in (("a", 1.0), ("b", 2.0)):
+        text = f"dataset,image_id,path,mos,direction,split\nd,one,/a.png,{mos},higher,train\n"
+        (tmp_path / f"{name}.csv").write_text(text)
+    with pytest.raises(DataError, match=r"'one' of 'd' is /a.png, MOS 1.0 and /a.png, MOS 2.0"):
+        read_pictures(PicturesConfig(sources=[str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]))
+
+
 def test_what_is_done_is_left_out_by_data_set_and_id(tmp_path: Path) -> None:
     pictures = listed(tmp_path, "/a.png,one,x", "/b.png,one,y", "/c.png,two,x")
     done = pa.table({"dataset": ["y", "x"], "image_id": ["one", "two"]})  # plain strings, as in part files

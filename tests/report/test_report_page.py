@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ from PIL import Image
 from report_folders import DATASET, HOSTILE, LIGHT, POLICY, write_evaluation, write_run
 
 from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.report.inputs import read_inputs
 from ray_iqa.report.invariance import ScorerAtHand
 from ray_iqa.report.page import write_report
 
@@ -160,6 +162,15 @@ def test_models_of_two_evaluations_are_told_apart(home: Path, tmp_path: Path) ->
     texts = Elements((tmp_path / "both.html").read_text()).texts
     assert f"home/evaluation: {LIGHT}" in texts
     assert f"{tmp_path.name}/second: {LIGHT}" in texts
+
+
+def test_evaluations_of_one_name_are_told_apart_by_their_paths_and_read_once(home: Path, tmp_path: Path) -> None:
+    for place in ("x", "y"):
+        shutil.copytree(home / "evaluation", tmp_path / place / "run" / "evaluation")
+    folders = [tmp_path / place / "run" / "evaluation" for place in ("x", "y", "x")]
+    found = read_inputs(folders)
+    assert found.models == [f"{folder}: {name}" for folder in folders[:2] for name in (LIGHT, POLICY)]
+    assert len(found.predictions) == 2 * len(read_inputs(folders[:1]).predictions)
 
 
 def test_what_cannot_be_reported_on_is_said(tmp_path: Path) -> None:

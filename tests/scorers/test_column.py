@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,36 @@ def test_rows_are_found_by_dataset_and_id(tmp_path: Path) -> None:
     assert reasons == [None, None, "its score in s.csv is empty", "s.csv has no row for it"]
 
 
-def test_rows_are_found_by_path_or_file_name(tmp_path: Path) -> None:
-    text = "path,score\n/data/1.png,1\nelsewhere/2.png,2\nx/3.png,3\ny/3.png,4\n"
-    assert scores_of(tmp_path / "s.csv", text, "score", image("1"), image("2"), image("3")) == [1.0, 2.0, None]
+def at(path: str, dataset: str = "d") -> LabelledImage:
+    return replace(image(path, dataset), image_path=path)
+
+
+def test_rows_are_found_by_path_or_by_the_end_of_it_that_is_unique(tmp_path: Path) -> None:
+    text = "path,score\n/data/1.png,1\nelsewhere/2.png,2\nx/3.png,3\n./y//3.png,4\n"
+    images = at("/data/1.png"), at("/data/2.png"), at("/data/y/3.png"), at("/data/x/3.png"), at("/data/4.png")
+    assert scores_of(tmp_path / "s.csv", text, "score", *images) == [1.0, 2.0, 4.0, 3.0, None]
+
+
+def test_one_row_never_serves_two_images(tmp_path: Path) -> None:
+    four = [at(f"/data/{folder}/{name}.png") for folder in "AB" for name in "xy"]
+    text = "path,score\n/data/A/x.png,1\n/data/B/y.png,2\n"
+    assert scores_of(tmp_path / "s.csv", text, "score", *four) == [1.0, None, None, 2.0]
+    predictions = ColumnScorer(tmp_path / "s.csv", "score").predict(four)
+    assert predictions[1].reason == "s.csv has no row for it"
+    with pytest.raises(DataError, match=r"'x.png' fits both '/data/A/x.png' and '/data/B/x.png'"):
+        scores_of(tmp_path / "s.csv", "path,score\nx.png,1\ny.png,2\n", "score", *four)
+    with pytest.raises(DataError, match=r"'/data/3.png' fits both 'x/3.png' and 'y/3.png'; the whole name"):
+        scores_of(tmp_path / "s.csv", "path,score\nx/3.png,1\ny/3.png,2\n", "score", at("/data/3.png"))
+    same_name = at("/d/1.png"), at("/e/1.png", "e")
+    with_dataset = "dataset,path,score\nd,1.png,1\ne,1.png,2\n"
+    assert scores_of(tmp_path / "s.csv", with_dataset, "score", *same_name) == [1.0, 2.0]
+
+
+def test_an_id_of_two_datasets_needs_the_dataset(tmp_path: Path) -> None:
+    images = image("1"), image("1", "e"), image("x/2"), image("2")
+    assert scores_of(tmp_path / "s.csv", "image_id,a\nx/2,7\n", "a", *images) == [None, None, 7.0, None]
+    with pytest.raises(DataError, match="image_id '1' fits an image of 'd' and one of 'e'; the file needs a column d"):
+        scores_of(tmp_path / "s.csv", "image_id,a\n1,2\n", "a", *images)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +72,9 @@ def test_rows_are_found_by_path_or_file_name(tmp_path: Path) -> None:
         ("name,a\n1,2\n", "s.csv line 2: there must be a column 'a' and one of"),
         ("image_id,a\n1,good\n", "s.csv line 2: a must be a number, got 'good'"),
         ("image_id,a\n1,inf\n", "s.csv line 2: a must be finite, got 'inf'"),
-        ("image_id,a\n1,2\n1,3\n", "s.csv line 3: a second row for '1'"),
+        ("image_id,a,b,a\n1,2,5,3\n", "s.csv line 1 column 4: the name 'a' is already at s.csv line 1 column 2"),
+        ("path,a\nx/1,2\n./x/1,3\n", "s.csv line 3: a row for 'x/1', .* is already at s.csv line 2"),
+        ("image_id,a\n1,2\n1,3\n", "s.csv line 3: a row for '1', .* is already at s.csv line 2"),
     ],
 )
 def test_bad_files_are_one_sentence(text: str, sentence: str, tmp_path: Path) -> None:

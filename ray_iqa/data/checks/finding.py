@@ -15,7 +15,7 @@ class Finding:
     """
 
     severity: Severity
-    check: str  # count, labels, direction, spread, files, leakage
+    check: str  # count, labels, direction, spread, references, files, leakage
     dataset: str
     message: str
 

@@ -37,4 +37,5 @@ DATASET = PublicDataset(
     citation=("Z. Zhang et al. A Perceptual Quality Assessment Exploration for AIGC Images. ICME Workshops 2023"),
     obtain="https://github.com/lcysyzxdxc/AGIQA-1k-Database",
     read=read,
+    repeats_contents=True,
 )

@@ -42,4 +42,5 @@ DATASET = PublicDataset(
     ),
     obtain="https://github.com/lcysyzxdxc/AGIQA-3k-Database",
     read=read,
+    repeats_contents=True,
 )

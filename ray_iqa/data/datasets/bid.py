@@ -17,7 +17,7 @@ def read(root: Path) -> list[ManifestRow]:
     labels = label_file(root, "DatabaseGrades.xlsx")
     images = ImageFiles(root, ["ImageDatabase", "Image", "images", "."])
     rows = []
-    for place, record in sheet_records(labels, [_NUMBER, _GRADE]):
+    for place, record in sheet_records(labels, [_NUMBER, _GRADE], optional=["std"]):
         name = f"DatabaseImage{int(required_number(record, _NUMBER, place)):04d}.JPG"
         rows.append(
             DATASET.row(place, image_id=name, path=images.path(name), mos=record[_GRADE], mos_std=record.get("std"))

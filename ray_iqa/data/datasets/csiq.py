@@ -14,6 +14,11 @@ from ray_iqa.data.rows import ManifestRow, required_number
 from ray_iqa.errors import DataError
 
 _FILE_WORDS = {"noise": "AWGN", "blur": "BLUR", "jpeg": "JPEG", "jpeg 2000": "jpeg2000"}
+_REFERENCES = (
+    "1600 aerial_city boston bridge butter_flower cactus child_swimming couple elk family fisher foxy "
+    "geckos lady_liberty lake log_seaside monument native_american redwood roping rushmore shroom "
+    "snow_leaves sunset_sparrow sunsetcolor swarm trolley turtle veggies woman"
+)
 _COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
 _Label = tuple[str, str, object, object]  # place, file name, DMOS, standard deviation
 
@@ -25,7 +30,7 @@ def read(root: Path) -> list[ManifestRow]:
     found = _of_workbook(labels) if find_file(root, "csiq.DMOS.xlsx") else _of_text(labels)
     rows = []
     for place, name, dmos, std in found:
-        reference, kind, level, _ = name_parts(name, ".", 4, place)
+        _, kind, level, _ = name_parts(name, ".", 4, place)
         rows.append(
             DATASET.row(
                 place,
@@ -33,7 +38,7 @@ def read(root: Path) -> list[ManifestRow]:
                 path=images.path(f"{kind.lower()}/{name}", name),
                 mos=dmos,
                 mos_std=std,
-                ref_id=reference.lower(),
+                ref_id=DATASET.content_of(name),
                 distortion=kind.lower(),
                 level=level,
             )
@@ -74,4 +79,6 @@ DATASET = PublicDataset(
     ),
     obtain="https://s2.smu.edu/~eclarson/csiq.html: src_imgs, dst_imgs and csiq.DMOS.xlsx",
     read=read,
+    repeats_contents=True,
+    content_name=rf"({'|'.join(_REFERENCES.split())})(?:\.(?:awgn|blur|contrast|fnoise|jpeg|jpeg2000)\.[1-5])?",
 )

@@ -1,10 +1,12 @@
 """What is known of a public dataset beside its files."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ray_iqa.data.rows import Direction, ManifestRow, parse_row
+from ray_iqa.data.names import whole
+from ray_iqa.data.rows import Direction, ManifestRow, parse_row, unique_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,23 @@ class PublicDataset:
     read: Callable[[Path], list[ManifestRow]]
     whole_number_votes: bool = False  # labels are plain means of ratings 1, 2, 3, 4, 5
     per_scene: bool = False  # labels are comparable inside a scene only; rows then carry ``group_id``
+    repeats_contents: bool = False  # several images show one content; rows then carry ``ref_id``
+    content_name: str = "(?!)"  # expression for the stem of a file name that tells the content as group 1; none does
+    content_spelling: Callable[[str], str] = str.lower  # of a ``ref_id``, whatever the case of the file name
+
+    def content_of(self, name: str) -> str | None:
+        """The ``ref_id`` that a name of an image or a reference tells, folders apart; None where it tells none."""
+        told = re.fullmatch(self.content_name, PurePosixPath(whole(name)).stem, re.IGNORECASE)
+        return None if told is None else self.content_spelling(told[1])
+
+    def rows(self, root: Path) -> list[ManifestRow]:
+        """What ``read`` gives, checked against each other.
+
+        Raises:
+            DataError: as ``read``; also for an image that is there twice, which names both rows and their labels.
+        """
+        found = enumerate(self.read(root), start=1)
+        return unique_rows((f"{self.title} row {number}, labelled {row.mos:g}", row) for number, row in found)
 
     def row(
         self,

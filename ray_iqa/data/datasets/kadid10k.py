@@ -56,7 +56,7 @@ def read(root: Path) -> list[ManifestRow]:
     rows = []
     for (place, record), spread in zip(records, spreads, strict=True):
         name = record["dist_img"].strip()
-        reference, kind, level = coded_name(name, _KINDS, place)
+        kind, level = coded_name(name, _KINDS, place)
         rows.append(
             DATASET.row(
                 place,
@@ -64,7 +64,7 @@ def read(root: Path) -> list[ManifestRow]:
                 path=images.path(name),
                 mos=record["dmos"],
                 mos_std=spread if is_std else spread**0.5,
-                ref_id=reference,
+                ref_id=DATASET.content_of(name),
                 distortion=kind,
                 level=level,
             )
@@ -83,5 +83,8 @@ DATASET = PublicDataset(
     citation=("H. Lin, V. Hosu, D. Saupe. KADID-10k: A Large-scale Artificially Distorted IQA Database. QoMEX 2019"),
     obtain="https://database.mmsp-kn.de/kadid-10k-database.html",
     read=read,
+    repeats_contents=True,
+    content_name=r"(I\d\d)(?:_\d\d_0[1-5])?",
+    content_spelling=str.upper,
     whole_number_votes=True,
 )

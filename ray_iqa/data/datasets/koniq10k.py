@@ -10,6 +10,7 @@ from pathlib import Path
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, find_file, label_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import once
 
 _SCORES, _SETS = "koniq10k_scores_and_distributions.csv", "koniq10k_distributions_sets.csv"
 _SPLITS = {"training": "train", "validation": "val", "test": "test"}
@@ -22,7 +23,8 @@ def read(root: Path) -> list[ManifestRow]:
     scores = find_file(root, _SCORES) or labels  # more decimals than in the file of sets
     split_of = {}
     if labels.name.lower() == _SETS:
-        split_of = {row["image_name"]: _SPLITS.get(row["set"], row["set"]) for _, row in _rows(labels, "set")}
+        sets = ((place, row["image_name"], row["set"]) for place, row in _rows(labels, "set"))
+        split_of = {name: _SPLITS.get(own, own) for name, own in once(sets).items()}
     return [
         DATASET.row(
             place,

@@ -47,8 +47,8 @@ NAMES = tuple(dataset.name for dataset in PUBLIC_DATASETS)
 
 
 def known_dataset(name: str) -> PublicDataset | None:
-    """The public dataset of that name; None for anybody else's data."""
-    return next((dataset for dataset in PUBLIC_DATASETS if dataset.name == name), None)
+    """The public dataset of that name, also as papers spell it (KADID-10k); None for anybody else's data."""
+    return next((dataset for dataset in PUBLIC_DATASETS if _letters(dataset.name) == _letters(name)), None)
 
 
 def public_dataset(name: str) -> PublicDataset:
@@ -63,3 +63,7 @@ def public_dataset(name: str) -> PublicDataset:
         hint = f", did you mean {near[0]!r}" if near else ""
         raise DataError(f"there is no adapter called {name!r}{hint}; there are {', '.join(NAMES)}")
     return found
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

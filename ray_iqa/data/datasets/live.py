@@ -1,7 +1,8 @@
 """LIVE image quality assessment database, release 2: 29 references, five distortions.
 
 Traps: DMOS, so lower is better. Of 982 rows 203 are pristine copies (``orgs`` is 1) and left out here; Q-Align counts
-them. The realigned file has the spread and values a little outside 0 to 100; the older dmos.mat has neither.
+them. The realigned file has the spread and values a little outside 0 to 100; the older dmos.mat has neither. Names
+such as jp2k/img1.bmp are unique with their folder only and do not tell the reference, which is in refnames_all.mat.
 """
 
 from pathlib import Path
@@ -10,6 +11,11 @@ from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, label_file, matlab_variable
 from ray_iqa.data.rows import ManifestRow
 
+_REFERENCES = (
+    "bikes building2 buildings caps carnivaldolls cemetry churchandcapitol coinsinfountain dancers "
+    "flowersonih35 house lighthouse lighthouse2 manfishing monarch ocean paintedhouse parrots plane "
+    "rapids sailing1 sailing2 sailing3 sailing4 statue stream studentsculpture woman womanhat"
+)
 _FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
 
 
@@ -54,4 +60,6 @@ DATASET = PublicDataset(
     ),
     obtain="https://live.ece.utexas.edu/research/quality/subjective.htm: request form",
     read=read,
+    repeats_contents=True,
+    content_name=rf"({'|'.join(_REFERENCES.split())})",
 )

@@ -46,4 +46,5 @@ DATASET = PublicDataset(
     ),
     obtain="from the authors; label list: https://github.com/TianheWu/VisualQuality-R1",
     read=read,
+    repeats_contents=True,
 )

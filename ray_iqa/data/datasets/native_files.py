@@ -2,17 +2,17 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from os import scandir
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError
 
 Record = tuple[str, Mapping[str, Any]]  # (place for error messages, value by column); Any: as the file types them
-Listing = dict[Path, dict[str, Path]]  # of each folder, files by their name in lower case
+Listing = dict[Path, dict[str, list[Path]]]  # of each folder, files by their name in lower case
 
 
 class ImageFiles:
@@ -65,12 +65,13 @@ def csv_records(file: Path, columns: Sequence[str]) -> Iterator[Record]:
     """Rows of a csv file; column names are stripped of blanks.
 
     Raises:
-        DataError: a column is missing, or the file is not readable text.
+        DataError: a column is missing or there twice, or the file is not readable text.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, skipinitialspace=True)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            unique_columns(reader.fieldnames, f"{file.name} line 1")
             _check_columns(reader.fieldnames, columns, f"{file.name} line 1")
             for record in reader:
                 yield f"{file.name} line {reader.line_num}", record
@@ -78,8 +79,12 @@ def csv_records(file: Path, columns: Sequence[str]) -> Iterator[Record]:
         raise DataError(f"{file} is not a readable csv file: {error}") from error
 
 
-def sheet_records(file: Path, columns: Sequence[str], sheet: str | None = None) -> Iterator[Record]:
+def sheet_records(
+    file: Path, columns: Sequence[str], sheet: str | None = None, *, optional: Sequence[str] = ()
+) -> Iterator[Record]:
     """Rows of a spreadsheet below the first row that holds all ``columns``; empty rows are left out.
+
+    Only ``columns`` and those that are ``optional`` may be looked up: others may have one name.
 
     Raises:
         DataError: openpyxl is not installed, the file is not a workbook, it has no such sheet or columns.
@@ -98,7 +103,9 @@ def sheet_records(file: Path, columns: Sequence[str], sheet: str | None = None) 
     for number, cells in enumerate((workbook[sheet or workbook.sheetnames[0]]).iter_rows(values_only=True), start=1):
         if header is None:
             names = ["" if cell is None else str(cell).strip() for cell in cells]
-            header = names if set(columns) <= set(names) else None
+            if set(columns) <= set(names):
+                unique_columns(names, f"{file.name} row {number}", among=[*columns, *optional])
+                header = names
         elif any(cell is not None for cell in cells):
             yield f"{file.name} row {number}", dict(zip(header, cells, strict=False))
     if header is None:
@@ -111,12 +118,14 @@ def matlab_variable(file: Path, name: str) -> NDArray[Any]:  # Any: numbers, or 
     Raises:
         DataError: the file is not readable, or has no such variable.
     """
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     try:
+        names = [found for found, _, _ in whosmat(file)]
         variables = loadmat(file, squeeze_me=True)
     except Exception as error:  # its parser raises whatever the bytes trip over
         raise DataError(f"{file} is not a readable .mat file (version 7.2 or below): {error}") from error
+    unique_columns(names, file.name, among=[name])
     if name not in variables:
         known = ", ".join(key for key in variables if not key.startswith("__"))
         raise DataError(f"{file.name} must have a variable {name!r}, found {known}")
@@ -135,16 +144,16 @@ def name_parts(name: str, separator: str, count: int, place: str) -> list[str]:
     return parts
 
 
-def coded_name(name: str, kinds: Sequence[str], place: str) -> tuple[str, str, int]:
-    """(reference, kind, level) of a name such as I01_04_05.png: kind number 4 of ``kinds``, level 5.
+def coded_name(name: str, kinds: Sequence[str], place: str) -> tuple[str, int]:
+    """(kind, level) of a name such as I01_04_05.png: kind number 4 of ``kinds``, level 5.
 
     Raises:
         DataError: the name is not of this form.
     """
-    reference, kind, level = name_parts(Path(name).stem, "_", 3, place)
+    _, kind, level = name_parts(Path(name).stem, "_", 3, place)
     if not (kind.isdecimal() and level.isdecimal() and 1 <= int(kind) <= len(kinds)):
         raise DataError(f"{place}: must name one of {len(kinds)} distortions and a level, got {name!r}")
-    return reference.upper(), kinds[int(kind) - 1], int(level)
+    return kinds[int(kind) - 1], int(level)
 
 
 def check_lengths(file: Path, expected: int, **found: int) -> None:
@@ -167,20 +176,29 @@ def _check_columns(found: Sequence[str], needed: Sequence[str], place: str) -> N
 
 
 def _actual(folder: Path, name: str, listing: Listing) -> Path:
-    """``folder / name`` with each part spelt as it is on disk."""
+    """``folder / name`` with each part spelt as it is on disk.
+
+    Raises:
+        DataError: only files of other upper and lower case are there, and several of them.
+    """
     for part in Path(name).parts:
         exact = folder / part
         if not exact.exists():
             if folder not in listing:
                 listing[folder] = _names(folder)
-            exact = listing[folder].get(part.lower(), exact)
+            found = listing[folder].get(part.lower(), [exact])
+            if len(found) > 1:
+                raise DataError(f"{exact} is not there, and both {found[0]} and {found[1]} could be meant")
+            exact = found[0]
         folder = exact
     return folder
 
 
-def _names(folder: Path) -> dict[str, Path]:
+def _names(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
     try:
-        with scandir(folder) as entries:
-            return {entry.name.lower(): folder / entry.name for entry in sorted(entries, key=lambda entry: entry.name)}
+        for entry in sorted(folder.iterdir()):
+            found.setdefault(entry.name.lower(), []).append(entry)
     except OSError:  # no such folder
         return {}
+    return found

@@ -30,14 +30,14 @@ def read(root: Path) -> list[ManifestRow]:
                 continue
             if not comma:
                 raise DataError(f"{place}: must be a file name and an Elo score, got {line!r}")
-            reference, kind, _ = name_parts(Path(name).stem, "_", 3, place)
+            _, kind, _ = name_parts(Path(name).stem, "_", 3, place)
             rows.append(
                 DATASET.row(
                     place,
                     image_id=name.strip(),
                     path=images.path(name.strip()),
                     mos=score.strip(),
-                    ref_id=reference,
+                    ref_id=DATASET.content_of(name),
                     distortion=f"type {kind}",
                 )
             )
@@ -57,4 +57,7 @@ DATASET = PublicDataset(
     ),
     obtain="https://github.com/HaomingCai/PIPAL-dataset: the training set",
     read=read,
+    repeats_contents=True,
+    content_name=r"(A\d{4})(?:_\d\d_\d\d)?",
+    content_spelling=str.upper,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, find_file, label_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import once
 
 
 def read(root: Path, attribute: str) -> list[ManifestRow]:
@@ -20,7 +21,8 @@ def read(root: Path, attribute: str) -> list[ManifestRow]:
     scenes = find_file(root, "Scene Split.csv", "Test split/Scene Split.csv")
     split_of = {}
     if scenes is not None:
-        split_of = {row["SCENE"]: row["SPLIT"].lower() for _, row in csv_records(scenes, ["SCENE", "SPLIT"])}
+        records = csv_records(scenes, ["SCENE", "SPLIT"])
+        split_of = once((place, row["SCENE"], row["SPLIT"].lower()) for place, row in records)
     images = ImageFiles(root, ["."])
     dataset = next(item for item in DATASETS if item.name.endswith(attribute.lower()))
     return [
@@ -50,6 +52,7 @@ def _attribute(name: str) -> PublicDataset:
         citation="N. Chahine et al. An Image Quality Assessment Dataset for Portraits. CVPR 2023",
         obtain="https://corp.dxomark.com/data-base-piq23/; splits: https://github.com/DXOMARK-Research/PIQ2023",
         read=partial(read, attribute=name),
+        repeats_contents=True,
         per_scene=True,
     )
 

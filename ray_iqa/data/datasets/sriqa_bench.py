@@ -51,5 +51,6 @@ DATASET = PublicDataset(
     ),
     obtain="https://github.com/ChrisDud0257/AFINE; label list: https://github.com/TianheWu/VisualQuality-R1",
     read=read,
+    repeats_contents=True,
     per_scene=True,
 )

@@ -52,7 +52,7 @@ def read(root: Path) -> list[ManifestRow]:
         if len(line.split()) != 2:
             raise DataError(f"{place}: must be a score and a file name, got {line!r}")
         score, name = line.split()
-        reference, kind, level = coded_name(name, _KINDS, place)
+        kind, level = coded_name(name, _KINDS, place)
         rows.append(
             DATASET.row(
                 place,
@@ -60,7 +60,7 @@ def read(root: Path) -> list[ManifestRow]:
                 path=images.path(name),
                 mos=score,
                 mos_std=spread,
-                ref_id=reference,
+                ref_id=DATASET.content_of(name),
                 distortion=kind,
                 level=level,
             )
@@ -82,4 +82,7 @@ DATASET = PublicDataset(
     ),
     obtain="https://www.ponomarenko.info/tid2013.htm",
     read=read,
+    repeats_contents=True,
+    content_name=r"(I\d\d)(?:_\d\d_[1-5])?",
+    content_spelling=str.upper,
 )

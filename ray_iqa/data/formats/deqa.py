@@ -11,60 +11,57 @@ from pathlib import Path
 from ray_iqa.data.formats.json_lists import json_records, read_json, write_json
 from ray_iqa.data.formats.source import Source, image_name
 from ray_iqa.data.rescale import rescaled
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import ManifestRow, unique_rows
+from ray_iqa.data.split import read_split_list, split_by_lists
+from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 
 
 def read_deqa(file: Path, source: Source, *, split: str | None = None) -> list[ManifestRow]:
     """Rows of one meta file, which is one split; ``image`` is relative to the folder of all datasets."""
-    rows = []
+    rows: list[tuple[str, ManifestRow]] = []
     for place, record in json_records(file):
         if not isinstance(record.get("image"), str) or "gt_score" not in record:
             raise DataError(f"{place}: must have 'image' and 'gt_score', got {sorted(record)}")
-        rows.append(
-            source.row(place, name=record["image"], mos=record["gt_score"], mos_std=record.get("std"), split=split)
-        )
-    return rows
+        std = record.get("std")
+        rows.append((place, source.row(place, name=record["image"], mos=record["gt_score"], mos_std=std, split=split)))
+    return unique_rows(rows)
 
 
 def read_deqa_base(folder: Path, source: Source) -> list[ManifestRow]:
-    """Rows of mos.json with the splits of split.json, which lists file names.
+    """Rows of mos.json with the splits of split.json, which lists whole names or, where they tell enough, file names.
 
     Raises:
-        DataError: a file is missing or not of this form.
+        DataError: a file is missing or not of this form, or a listed name fits no row, or two equally well.
     """
-    labels, splits = read_json(folder / "mos.json"), read_json(folder / "split.json")
-    if not (isinstance(labels, dict) and isinstance(splits, dict)):
-        raise DataError(f"mos.json and split.json of {folder} must each hold one object")
-    split_of = {Path(name).name: split for split, names in splits.items() for name in names}
+    labels = read_json(folder / "mos.json")
+    if not isinstance(labels, dict):
+        raise DataError(f"mos.json of {folder} must hold one object")
     rows = []
     for name, label in labels.items():
         place = f"mos.json entry {name!r}"
         if not isinstance(label, dict) or "mos" not in label:
             raise DataError(f"{place}: must be an object with 'mos', got {label!r}")
-        split = split_of.get(Path(name).name)
-        rows.append(source.row(place, name=name, mos=label["mos"], mos_std=label.get("std"), split=split))
-    return rows
+        rows.append(source.row(place, name=name, mos=label["mos"], mos_std=label.get("std")))
+    return split_by_lists(rows, read_split_list(folder / "split.json"))
 
 
 def write_deqa(folder: Path, rows: Sequence[ManifestRow], images: Path) -> None:
     """mos.json, split.json and one meta file per split into ``folder``.
 
     Raises:
-        DataError: rows are of several datasets, whose labels one file would mix.
+        DataError: rows are of several datasets, whose labels one file would mix, or two rows show one file.
     """
     if len({row.dataset for row in rows}) != 1:
         raise DataError("a DeQA-Score folder holds one dataset; convert the datasets one by one")
     names = [image_name(row, images) for row in rows]
     splits = sorted({row.split for row in rows if row.split is not None})
-    write_json(
-        folder / "mos.json",
-        {name: {"mos": row.mos, "std": row.mos_std} for name, row in zip(names, rows, strict=True)},
-    )
-    members = {
-        split: [Path(name).name for name, row in zip(names, rows, strict=True) if row.split == split]
-        for split in splits
-    }
+    labels = ({"mos": row.mos, "std": row.mos_std} for row in rows)
+    write_json(folder / "mos.json", once(zip((f"row {row.image_id!r}" for row in rows), names, labels, strict=True)))
+    listed = [Path(name).name for name in names]
+    if len(set(listed)) < len(listed):  # DeQA-Score's own script looks for file names, which would mix the splits
+        listed = names
+    members = {split: [name for name, row in zip(listed, rows, strict=True) if row.split == split] for split in splits}
     write_json(folder / "split.json", members)
     entries = [
         (row.split, _entry(name, row, normal)) for name, row, normal in zip(names, rows, rescaled(rows), strict=True)

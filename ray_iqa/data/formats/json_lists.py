@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ray_iqa.data.unique import parse_json
 from ray_iqa.errors import DataError
 from ray_iqa.files import write_text
 
@@ -13,10 +14,10 @@ def read_json(file: Path) -> object:
     """The content of a JSON file.
 
     Raises:
-        DataError: there is none, or it is not JSON.
+        DataError: there is none, it is not JSON, or an object in it has a key twice.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse_json(file.read_text(encoding="utf-8"), file.name)
     except FileNotFoundError as error:
         raise DataError(f"no file at {file.absolute()}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

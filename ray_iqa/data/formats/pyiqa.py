@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ray_iqa.data.datasets.live_challenge import TRAINING_IMAGE
 from ray_iqa.data.formats.source import Source, image_name
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import ManifestRow, unique_rows
+from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError
 from ray_iqa.files import whole_file
 
@@ -28,10 +29,12 @@ def read_pyiqa(
         splits: row numbers from 0 by split, as `split_pickle.read_split_pickle` gives them.
 
     Raises:
-        DataError: a column is missing, a line is broken, or a row number does not exist.
+        DataError: a column is missing, a line is broken, a row number does not exist or is listed twice, or an image is
+            there twice.
     """
     with file.open(newline="", encoding="utf-8-sig") as stream:
         header, *lines = [line for line in csv.reader(stream) if line] or [[]]
+    unique_columns(header, f"{file.name} line 1")
     numbered = [(number, line) for number, line in enumerate(lines, start=2) if not _is_training(line, source)]
     first = 1 if "name" in "".join(header[1:2]) else 0  # column of the image name: ref_name, dist_name, mos
     if split_column is not None and split_column not in header:
@@ -40,23 +43,22 @@ def read_pyiqa(
     column = header.index(split_column) if split_column is not None else None
     has_std = header[first + 2 : first + 3] == ["std"] and source.dataset != "koniq10k"
     split_of = _split_of(splits or {}, len(numbered), file)
-    rows = []
+    rows: list[tuple[str, ManifestRow]] = []
     for index, (number, line) in enumerate(numbered):
         place = f"{file.name} line {number}"
         if len(line) != len(header):
             raise DataError(f"{place}: must have {len(header)} fields as the header, got {len(line)}")
         split = split_of.get(index) if column is None else line[column]
-        rows.append(
-            source.row(
-                place,
-                name=line[first],
-                mos=line[first + 1],
-                mos_std=line[first + 2] if has_std else None,
-                ref_id=Path(line[0]).stem if first else None,
-                split=split,
-            )
+        row = source.row(
+            place,
+            name=line[first],
+            mos=line[first + 1],
+            mos_std=line[first + 2] if has_std else None,
+            ref_id=line[0] if first else None,
+            split=split,
         )
-    return rows
+        rows.append((place, row))
+    return unique_rows(rows)
 
 
 def write_pyiqa(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
@@ -72,7 +74,12 @@ def _is_training(line: list[str], source: Source) -> bool:
 
 
 def _split_of(splits: Mapping[str, Sequence[int]], num_rows: int, file: Path) -> dict[int, str]:
-    split_of = {index: split for split, indices in splits.items() for index in indices}
+    numbers = (
+        (f"split {split!r} entry {place}", number, split)
+        for split, own in splits.items()
+        for place, number in enumerate(own, start=1)
+    )
+    split_of = once(numbers, f"row number {{}} of {file.name}")
     if split_of and not 0 <= min(split_of) <= max(split_of) < num_rows:
         raise DataError(f"row numbers of a split must lie below the {num_rows} rows of {file.name}")
     return split_of

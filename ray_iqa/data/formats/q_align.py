@@ -11,16 +11,16 @@ from typing import Any
 
 from ray_iqa.data.formats.json_lists import json_records, write_json
 from ray_iqa.data.formats.source import Source, image_name
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import ManifestRow, unique_rows
 from ray_iqa.errors import DataError
 
 
 def read_q_align(file: Path, source: Source, *, split: str | None = None) -> list[ManifestRow]:
     """Rows of one meta file, which is one split."""
-    return [
-        source.row(place, name=_name(record, place), mos=_label(record, place), split=split)
+    return unique_rows(
+        (place, source.row(place, name=_name(record, place), mos=_label(record, place), split=split))
         for place, record in json_records(file)
-    ]
+    )
 
 
 def write_q_align(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:

@@ -37,4 +37,4 @@ def read_split_pickle(file: Path, number: int = 1) -> dict[str, list[int]]:
 
 
 def _is_index_list(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(index, int) for index in value)
+    return isinstance(value, list) and all(type(index) is int for index in value)

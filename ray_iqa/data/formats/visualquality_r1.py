@@ -14,7 +14,7 @@ from pathlib import Path
 from ray_iqa.data.formats.source import Source, image_name
 from ray_iqa.data.manifest import file_records
 from ray_iqa.data.rescale import rescaled
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import ManifestRow, unique_rows
 from ray_iqa.errors import DataError
 from ray_iqa.files import write_text
 
@@ -48,16 +48,19 @@ def read_lines(file: Path) -> Iterator[ListLine]:
 
 def read_txt(file: Path, source: Source, *, std_in_mos_units: bool = False) -> list[ManifestRow]:
     """Rows of a label list; the reference image, where there is one, is the content."""
-    return [
-        source.row(
+    return unique_rows(
+        (
             line.place,
-            name=line.name,
-            mos=line.mos,
-            mos_std=line.std if std_in_mos_units else None,
-            ref_id=line.ref,
+            source.row(
+                line.place,
+                name=line.name,
+                mos=line.mos,
+                mos_std=line.std if std_in_mos_units else None,
+                ref_id=line.ref,
+            ),
         )
         for line in read_lines(file)
-    ]
+    )
 
 
 def write_txt(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
@@ -80,19 +83,19 @@ def write_txt(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
 
 def read_jsonl(file: Path, source: Source) -> list[ManifestRow]:
     """Rows of a training file; ``dataset_name`` there is the dataset here."""
-    rows = []
+    rows: list[tuple[str, ManifestRow]] = []
     for place, record in file_records(file):
         try:
             image, answer = record["image"], record["conversations"][1]["value"]
-            name = image if isinstance(image, str) else image[0]
+            (name,) = [image] if isinstance(image, str) else image
             dataset = record["dataset_name"]
-        except (KeyError, IndexError, TypeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise DataError(
-                f"{place}: must have image, dataset_name and conversations with an answer, got {sorted(record)}"
+                f"{place}: must have one image, dataset_name and conversations with an answer, got {sorted(record)}"
             ) from error
         mos = _ANSWER_TAGS.sub("", answer).strip() if isinstance(answer, str) else answer
-        rows.append(source.row(place, name=name, mos=mos, dataset=dataset))
-    return rows
+        rows.append((place, source.row(place, name=name, mos=mos, dataset=dataset)))
+    return unique_rows(rows)
 
 
 def write_jsonl(file: Path, rows: Sequence[ManifestRow], images: Path, question: str) -> None:

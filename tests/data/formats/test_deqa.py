@@ -38,6 +38,39 @@ def test_base_files(tmp_path: Path) -> None:
     ]
 
 
+def base(folder: Path, mos: dict[str, object], split: dict[str, list[str]]) -> list[tuple[str, str | None]]:
+    (folder / "mos.json").write_text(json.dumps(mos))
+    (folder / "split.json").write_text(json.dumps(split))
+    return [(row.image_id, row.split) for row in read_deqa_base(folder, SOURCE)]
+
+
+def test_folders_tell_the_splits_apart(tmp_path: Path) -> None:
+    mos = {"A/x.jpg": {"mos": 1}, "B/x.jpg": {"mos": 2}, "B/y.jpg": {"mos": 3}}
+    whole = {"train": ["A/x.jpg"], "test": ["B/x.jpg", "y.jpg"]}
+    assert base(tmp_path, mos, whole) == [("A/x.jpg", "train"), ("B/x.jpg", "test"), ("B/y.jpg", "test")]
+    assert base(tmp_path, mos, {"train": ["data/A/x.jpg"]})[1] == ("B/x.jpg", None)
+    for split, sentence in (
+        ({"train": ["x.jpg"]}, "'x.jpg' fits both '/data/A/x.jpg' and '/data/B/x.jpg'; the whole name must be given"),
+        ({"train": ["A/x.jpg"], "test": ["./A/x.jpg"]}, "'A/x.jpg' must be in one split, but it is in 'train' by"),
+        ({"train": ["A/x.jpg", "z.jpg"]}, "1 listed names fit no image_id, .*'z.jpg' at split.json train entry 2"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            base(tmp_path, mos, split)
+    (tmp_path / "mos.json").write_text('{"A/x.jpg": {"mos": 1}, "A/x.jpg": {"mos": 2}}')
+    with pytest.raises(DataError, match=r"entry 2 of an object: the key 'A/x.jpg' is already at mos.json, entry 1"):
+        read_deqa_base(tmp_path, SOURCE)
+
+
+def test_the_names_of_live_survive_a_round_trip(tmp_path: Path) -> None:
+    """982 pictures, of which 749 share their file name with one of another folder."""
+    folders = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
+    names = [f"live/{folder}/img{n}.bmp" for folder, count in folders.items() for n in range(1, count + 1)]
+    split_of = {name: "test" if index % 7 in (1, 2) else "train" for index, name in enumerate(names)}
+    rows = [SOURCE.row("", name=name, mos=i, mos_std=1.0, split=split_of[name]) for i, name in enumerate(names)]
+    write_deqa(tmp_path, rows, Path("/data"))
+    assert {row.image_id: row.split for row in read_deqa_base(tmp_path, SOURCE)} == split_of
+
+
 def test_written_files_are_read_again_and_hold_both_scales(tmp_path: Path) -> None:
     rows = [
         SOURCE.row("", name=f"images/{name}.jpg", mos=mos, mos_std=10.0, split=split)

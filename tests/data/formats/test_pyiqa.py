@@ -32,8 +32,8 @@ def test_no_reference_meta_with_split_columns(tmp_path: Path) -> None:
 def test_full_reference_meta_is_told_by_its_second_column(tmp_path: Path) -> None:
     rows = read_pyiqa(meta(tmp_path, FR), SOURCE, splits={"train": [1], "test": [0]})
     assert [(row.ref_id, row.image_id, row.mos, row.mos_std, row.split) for row in rows] == [
-        ("I01", "I01_01_01.png", 4.57, 0.496, "test"),
-        ("I01", "I01_01_02.png", 4.33, 0.869, "train"),
+        ("I01.png", "I01_01_01.png", 4.57, 0.496, "test"),
+        ("I01.png", "I01_01_02.png", 4.33, 0.869, "train"),
     ]
     with pytest.raises(DataError, match="must lie below the 2 rows"):
         read_pyiqa(meta(tmp_path, FR), SOURCE, splits={"train": [2]})

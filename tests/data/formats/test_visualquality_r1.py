@@ -75,6 +75,7 @@ def test_training_files_as_people_write_them(answer: object, image: object, tmp_
     (tmp_path / "train.jsonl").write_text(json.dumps(record) + "\n")
     (row,) = read_jsonl(tmp_path / "train.jsonl", SOURCE)
     assert (row.image_id, row.mos) == ("a.png", 4.25)
-    (tmp_path / "train.jsonl").write_text(json.dumps(record | {"image": []}) + "\n")
-    with pytest.raises(DataError, match="line 1: must have image, dataset_name and conversations"):
-        read_jsonl(tmp_path / "train.jsonl", SOURCE)
+    for images in ([], ["a.png", "b.png"]):
+        (tmp_path / "train.jsonl").write_text(json.dumps(record | {"image": images}) + "\n")
+        with pytest.raises(DataError, match="line 1: must have one image, dataset_name and conversations"):
+            read_jsonl(tmp_path / "train.jsonl", SOURCE)
