@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 HOT := ray torch transformers vllm
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo demo-control test test-long check bench bench-gpu clean
+.PHONY: setup demo demo-control test suite test-fast test-long check lint types wheel bench bench-gpu clean
 
 setup: .venv/ready
 
@@ -34,19 +34,35 @@ demo: .venv/ready
 demo-control: .venv/ready
 	$(BIN)/ray-iqa demo --run-dir $(DEMO)-control --seed $(SEED) --permute-labels
 
-# Two tests at a time on two cores: more threads would wait for each other. What `make check` runs is among the tests.
-test: export OMP_NUM_THREADS ?= 1
+# Lint and types beside the tests, two of which run at a time: on two cores more threads would wait for each other.
+SUITE := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+test test-fast test-long: export OMP_NUM_THREADS ?= 1
 test: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long and not gpu"
+	$(MAKE) --no-print-directory --jobs 2 check suite
+
+check: .venv/ready
+	$(MAKE) --no-print-directory --jobs 1 lint types
+
+suite: .venv/ready
+	$(SUITE) -m "not long and not gpu"
+
+# Without an engine and without Ray, for the inner loop.
+test-fast: .venv/ready
+	$(SUITE) -m "not long and not gpu" $(addprefix --ignore=tests/,actors backends rali/test_fit.py)
 
 test-long: .venv/ready
 	$(BIN)/pytest -m "not gpu"
 
-check: .venv/ready
+lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: .venv/ready
+	$(BIN)/mypy
+
+wheel: .venv/ready
+	$(BIN)/pytest tests/architecture/test_wheel.py
 
 # The performance table of docs/benchmarks.md: each line reports its rows, the last one writes them into the page. About
 # half an hour on two cores; the other files in benchmarks/ say in their first lines how to run them.

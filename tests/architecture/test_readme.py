@@ -8,7 +8,11 @@ import pytest
 from actors.cli import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("clusters/**/*.md")])]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("clusters/**/*.md")]),
+]
 README = PAGES[0].read_text()
 
 
