@@ -35,6 +35,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces one value of the file")
     train.set_defaults(command=_train)
 
+    export = commands.add_parser("export", help="a policy folder from a run: its best validated step, or a checkpoint")
+    export.add_argument("run", metavar="RUN", help="run directory")
+    export.add_argument("--step", required=True, metavar="best|N", help="of the best validation, or of a checkpoint")
+    export.add_argument("--out", metavar="FOLDER", help="default: policy-best or policy-step-N in RUN")
+    export.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a value of the run's config")
+    export.set_defaults(command=_export)
+
     add_cluster_commands(commands)
     add_rali_commands(commands)
     add_report_commands(commands)
@@ -73,6 +80,12 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.profile is not None:
         overrides += [f"learner.profile={Path(arguments.profile).absolute()}", "cluster.timeline=true"]
     return run(arguments.config, overrides)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from actors.export import run
+
+    return run(arguments.run, arguments.step, arguments.out, arguments.overrides)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -46,6 +46,10 @@ class DashboardMetrics:
         """See `protocols.MetricSink.resume`."""
         self._inner.resume(step)
 
+    def log_start(self, metrics: dict[str, float]) -> None:
+        """See `protocols.MetricSink.log_start`."""
+        self._inner.log_start(metrics)
+
     def log(self, record: StepRecord) -> None:
         """See `protocols.MetricSink.log`; values that do not exist leave their gauge as it was."""
         self._inner.log(record)

@@ -5,18 +5,17 @@ Every stage leaves a folder; a finished one is not done again, so the same comma
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from actors.stop_signal import STOPPED, stop_on_signal
-from actors.train import OpenRun, with_restarts
+from actors.train import POLICY, OpenRun, with_restarts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.evaluation import evaluate_groups, format_before_after
-from ray_iqa.files import write_text
+from ray_iqa.files import whole_folder, write_text
 from ray_iqa.preflight import Inputs, check_inputs, load_images
 from ray_iqa.seeds import derive_seed
 from ray_iqa.training import train
@@ -46,10 +45,11 @@ def run(folder: str, seed: int, overrides: Sequence[str], *, permute_labels: boo
 
         def test_train_test(opened: OpenRun) -> None:
             before = _once(home / "before.json", lambda: _test(config, inputs, opened, manifests["test"]))
-            train(opened.training, config.schedule)
+            progress = train(opened.training, config.schedule)
+            if progress.policy_version > 0:
+                opened.learner.export(str(inputs.run_dir / POLICY), progress)
             if not stopped():
                 after = _once(home / "after.json", lambda: _test(config, inputs, opened, manifests["test"], home))
-                opened.learner.export(inputs.run_dir / "policy")
                 reports[:] = [before, after]
 
         with_restarts(config, inputs, stopped, test_train_test)
@@ -57,11 +57,11 @@ def run(folder: str, seed: int, overrides: Sequence[str], *, permute_labels: boo
         return STOPPED
     before, after = reports
     _say(format_before_after(before, after))
-    _say(f"Exported policy:  {inputs.run_dir / 'policy'}")
+    _say(f"Exported policy:  {inputs.run_dir / POLICY}")
     _say(f"Every rollout:    python -c \"import pandas; print(pandas.read_parquet('{inputs.run_dir / 'rollouts'}'))\"")
     _say(f"Curves:           tensorboard --logdir {inputs.run_dir / 'tensorboard'}")
     if not permute_labels:
-        _distil(home, seed, inputs.run_dir / "policy", manifests["test"], after)
+        _distil(home, seed, inputs.run_dir / POLICY, manifests["test"], after)
     return 0
 
 
@@ -100,13 +100,11 @@ def _prepare(home: Path, seed: int, *, permute_labels: bool) -> dict[str, list[P
 
 
 def _stage(folder: Path, title: str, make: Callable[[Path], object]) -> Path:
-    """Make ``folder`` unless it is there; a half-made one of a killed run is thrown away."""
+    """Make ``folder`` unless it is there."""
     if not folder.exists():
         _say(title)
-        partial = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        make(partial)
-        partial.rename(folder)
+        with whole_folder(folder) as partial:
+            make(partial)
     return folder
 
 

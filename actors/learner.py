@@ -3,22 +3,27 @@
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayTaskError
-from ray.util.placement_group import PlacementGroup
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from actors.adapted_base import AdaptedBase
 from actors.engine_start import engine_start
-from actors.placement import Layout, on_bundle
+from actors.placement import Layout, connect, learner_layout, on_bundle, reserve, worker_environment
 from actors.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes
 from ray_iqa.checkpoints import CheckpointStore
+from ray_iqa.config.fit_ract import FitRactConfig
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import LearnerLostError, RayIqaError
+from ray_iqa.files import whole_folder
 from ray_iqa.remote_checkpoints import RemoteCheckpointStore
 from ray_iqa.remote_files import folder_for_reading, folder_for_writing
 from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch, WeightReceipt, WeightSnapshot
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Checkpoints = CheckpointStore | RemoteCheckpointStore
+BEST = "policy-best"
+"""Folder beside the checkpoints with the policy of the best validation."""
 Handle = Any  # a Ray actor handle of LearnerRank; Ray has no public generic type for it
 
 
@@ -98,10 +105,10 @@ class LearnerRank:
             self._broadcaster = Broadcaster(self._learner, int(os.environ["RANK"]), weights, host)
         return self._broadcaster.broadcast(receivers, receivers.fleet, gpus_per_engine, canary_image)
 
-    def export(self, target: str) -> None:
+    def export(self, target: str, progress: Progress) -> None:
         """Write the policy as a plain Hugging Face folder, also to a URI."""
         with folder_for_writing(target) as folder:
-            self._learner.export(folder)
+            self._learner.export(folder, progress)
 
 
 LearnerActor = ray.remote(LearnerRank)
@@ -118,6 +125,25 @@ def launch_ranks(layout: Layout, group: PlacementGroup, cpus: float, environment
         ).remote()
         for bundle in layout.learner_bundles
     ]
+
+
+@contextmanager
+def lone_learner(
+    config: TrainConfig | FitRactConfig, store: Checkpoints, *, num_steps: int, seed: int
+) -> "Iterator[LearnerGroup]":
+    """The learner group of a job without rollout workers, ready; it and the cluster connection end with the block."""
+    with ExitStack() as stack:
+        connect(config.cluster)
+        stack.callback(ray.shutdown)
+        layout = learner_layout(config.learner.num_ranks, config.cluster)
+        group = reserve(layout, config.cluster)
+        stack.callback(remove_placement_group, group)
+        environment = worker_environment(config.learner.num_threads, config.cluster.device)
+        ranks = launch_ranks(layout, group, config.cluster.cpus_per_actor, environment)
+        learner = LearnerGroup(ranks, config.policy, config.learner, store, num_steps=num_steps, seed=seed)
+        stack.callback(learner.close)
+        learner.wait_ready()
+        yield learner
 
 
 class LearnerGroup:
@@ -168,8 +194,12 @@ class LearnerGroup:
         if latest is None:
             return Progress()
         folder, progress = latest
-        self._all("load", str(folder))
+        self.load(folder)
         return progress
+
+    def load(self, checkpoint: str | Path) -> None:
+        """Load a complete checkpoint, by its path or URI."""
+        self._all("load", str(checkpoint))
 
     def snapshot(self, weights: WeightTransferConfig, canary_image: str) -> "ray.ObjectRef[WeightSnapshot]":
         """Pack the current weights; the snapshot goes from rank 0 into the object store, not through the driver."""
@@ -187,9 +217,22 @@ class LearnerGroup:
         receipts: list[list[WeightReceipt]] = self._all("broadcast", receivers, gpus_per_engine, weights, canary_image)
         return receipts[0]
 
-    def export(self, target: str | Path) -> None:
-        """Write the policy, to a folder or a URI, as a plain Hugging Face folder that transformers and vLLM load."""
-        self._all("export", str(target))
+    def export(self, target: str, progress: Progress) -> None:
+        """Write the policy as a plain Hugging Face folder that transformers and vLLM load.
+
+        Args:
+            target: a folder, which appears whole, or a URI.
+            progress: of the run, which the folder tells.
+        """
+        if "://" in target:
+            self._all("export", target, progress)
+            return
+        with whole_folder(target) as partial:
+            self._all("export", str(partial), progress)
+
+    def export_best(self, progress: Progress) -> None:
+        """See `protocols.Learner.export_best`; it goes to ``policy-best``."""
+        self.export(self._store.place(BEST), progress)
 
     def close(self) -> None:
         """Stop all ranks."""

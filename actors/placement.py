@@ -98,6 +98,19 @@ def plan_layout(config: TrainConfig) -> Layout:
     )
 
 
+def learner_layout(num_ranks: int, cluster: ClusterConfig) -> Layout:
+    """As `plan_layout`, for a job without rollout workers: a bundle per learner rank."""
+    gpus = 1.0 if cluster.device == "cuda" else 0.0
+    bundle = {"CPU": cluster.cpus_per_actor} | ({"GPU": gpus} if gpus else {})
+    return Layout(
+        bundles=(bundle,) * num_ranks,
+        rollout_bundles=(),
+        learner_bundles=tuple(range(num_ranks)),
+        gpus_per_rollout=0.0,
+        gpus_per_rank=gpus,
+    )
+
+
 def rollout_options(config: TrainConfig, layout: Layout, group: PlacementGroup, slot: int) -> dict[str, Any]:
     """Ray's options for the rollout worker of a slot: on its bundle, or, above ``min_workers``, wherever there is room.
 

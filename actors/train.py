@@ -52,6 +52,8 @@ from ray_iqa.training import Advantages, TrainingRun, train
 from ray_iqa.types import SamplingSpec
 
 logger = logging.getLogger(__name__)
+POLICY = "policy"
+"""Folder beside the checkpoints with the policy of the last step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +69,13 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
     """`ray-iqa train`: start or resume, train, export the policy; the exit code."""
     config = load_config(TrainConfig, config_path, overrides)
     inputs = check_inputs(config)
-    policy = uri_below(config.schedule.checkpoint_uri or str(inputs.run_dir), "policy")
+    policy = uri_below(config.schedule.checkpoint_uri or str(inputs.run_dir), POLICY)
     with stop_on_signal() as stopped:
 
         def train_and_export(opened: OpenRun) -> None:
-            train(opened.training, config.schedule)
-            if not stopped():
-                opened.learner.export(policy)
+            progress = train(opened.training, config.schedule)
+            if progress.policy_version > 0:  # else it was stopped before it learned anything
+                opened.learner.export(policy, progress)
 
         with_restarts(config, inputs, stopped, train_and_export)
         if stopped():
@@ -116,7 +118,7 @@ def with_restarts(
 def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], bool]) -> Iterator[OpenRun]:
     """Start every actor of a run; they are stopped in reverse order, whatever happens inside."""
     with ExitStack() as stack:
-        store = _checkpoints(config.schedule, inputs.run_dir)
+        store = checkpoint_store(config.schedule, inputs.run_dir)
         restore_logs = store.restore_logs if isinstance(store, RemoteCheckpointStore) else None
         stack.enter_context(RunDirectory(inputs.run_dir, config, restore_logs))
         connect(config.cluster)
@@ -155,6 +157,7 @@ def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], b
                     pool, inputs.validation, validation_spec(config), inputs.prompt, config.reward.parser
                 ),
                 metrics=DashboardMetrics(telemetry, inputs.run_dir.name),
+                read_answer=read_answer,
                 rollout_metrics=pool.metrics,
                 stop_requested=stop_requested,
             ),
@@ -181,7 +184,12 @@ def _start_pool(config: TrainConfig, layout: Layout, group: PlacementGroup) -> R
     return RolloutPool(Fleet(launch, config.rollout, config.weights, config.cluster.wait_s, needs))
 
 
-def _checkpoints(schedule: ScheduleConfig, run_dir: Path) -> Checkpoints:
+def checkpoint_store(schedule: ScheduleConfig, run_dir: Path) -> Checkpoints:
+    """Where a run keeps its checkpoints.
+
+    Raises:
+        ConfigError: it is a URI that cannot be written.
+    """
     if schedule.checkpoint_uri is None:
         return CheckpointStore(str(run_dir), schedule.keep_checkpoints)
     remote = RemoteFolder(schedule.checkpoint_uri)

@@ -12,11 +12,13 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from threading import Lock
 
 import numpy as np
 from table import report
 
+from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.config.train import ScheduleConfig
@@ -106,11 +108,17 @@ class StandIn:
     def save(self, progress: Progress) -> None:
         """See `protocols.Learner`."""
 
+    def export_best(self, progress: Progress) -> None:
+        """See `protocols.Learner`."""
+
     def evaluate(self) -> dict[str, float]:
         """See `protocols.Evaluator`."""
         return {"eval/srcc": 0.0}
 
     def resume(self, step: int) -> None:
+        """See `protocols.MetricSink`."""
+
+    def log_start(self, metrics: dict[str, float]) -> None:
         """See `protocols.MetricSink`."""
 
     def log(self, record: StepRecord) -> None:
@@ -152,6 +160,7 @@ def run(steps: int, seconds: float, *, prefetched: bool) -> float:
             weights=stand_in,
             evaluator=stand_in,
             metrics=stand_in,
+            read_answer=partial(parse, prompt=prompt_by_id("thinking")),
             rollout_metrics=dict,
             stop_requested=lambda: False,
         )

@@ -21,8 +21,9 @@ def main() -> None:
     if not file.is_file():
         sys.exit(f"step_time: run `make demo` first, or name a run directory; there is no {file}")
     rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows = [row for row in rows if row["step"] > 0]  # step 0 is the validation before the first one
     parts = np.array([_parts(row) for row in rows])  # [steps, 3]
-    apart = ("time/evaluate", "time/checkpoint")  # periodic, and no part of a step
+    apart = ("time/evaluate", "time/export", "time/checkpoint")  # periodic, and no part of a step
     wall = np.array([row["time/step"] - sum(row.get(name, 0.0) for name in apart) for row in rows])
     names = ("sampling", "update", "publish")
     shares = ", ".join(f"{name} {part:.3f} s" for name, part in zip(names, np.median(parts, axis=0), strict=True))

@@ -5,11 +5,9 @@ first. Whoever looks at ``checkpoints/`` at any moment, or after a crash, finds 
 """
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -64,23 +62,28 @@ class CheckpointStore:
         _sync(self._folder)
         self._prune()
 
+    def place(self, name: str) -> str:
+        """Path of something beside the checkpoints."""
+        return str(self._folder.parent / name)
+
     def latest(self) -> tuple[Path, Progress] | None:
         """The newest complete checkpoint; damaged ones are passed over."""
-        return next(reversed(self._complete()), None)
+        return next(reversed(self.complete()), None)
 
     def best(self) -> tuple[Path, Progress] | None:
         """The complete checkpoint with the highest validation SRCC; see `best_progress`."""
-        complete = self._complete()
+        complete = self.complete()
         best = best_progress([progress for _, progress in complete])
         return next((found for found in complete if found[1] is best), None)
 
-    def _complete(self) -> list[tuple[Path, Progress]]:
+    def complete(self) -> list[tuple[Path, Progress]]:
+        """All complete checkpoints, the newest last."""
         folders = self._folder.glob("step-*")
         complete = [(folder, progress) for folder in folders if (progress := _read(folder)) is not None]
         return sorted(complete, key=lambda found: found[1].step)
 
     def _prune(self) -> None:
-        for step in superseded([progress for _, progress in self._complete()], self._keep):
+        for step in superseded([progress for _, progress in self.complete()], self._keep):
             self._remove(self._final(step))
 
     def _remove(self, folder: Path) -> None:
@@ -112,9 +115,7 @@ def superseded(complete: Sequence[Progress], keep: int) -> list[int]:
 
 def state_text(progress: Progress, files: Mapping[str, int]) -> str:
     """What makes a checkpoint complete: its progress, the packages that wrote it, and the size of every file."""
-    srcc = progress.validation_srcc
-    finite = asdict(progress) | {"validation_srcc": srcc if srcc is not None and math.isfinite(srcc) else None}
-    return json.dumps({"progress": finite, "versions": _versions(), "files": files}, indent=2) + "\n"
+    return json.dumps({"progress": progress.to_json(), "versions": _versions(), "files": files}, indent=2) + "\n"
 
 
 def read_state(text: str, sizes: Mapping[str, int]) -> Progress | None:

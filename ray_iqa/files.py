@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,6 +45,30 @@ def whole_file(file: str | Path) -> Iterator[Path]:
         finally:
             with suppress(OSError):
                 partial.unlink()
+
+
+@contextmanager
+def whole_folder(folder: str | Path) -> Iterator[Path]:
+    """An empty folder to fill in the block; when that ends well, it takes the place of ``folder``.
+
+    After a failure ``folder`` is as it was; a process killed between the two renames leaves it absent.
+
+    Raises:
+        OutputError: the folder cannot be written; the block's own errors of the operating system are taken for that.
+    """
+    with _refused(folder):
+        _require_path(folder)
+        target = Path(os.path.realpath(folder))
+        partial, doomed = (target.with_name(f"{PARTIAL}{uuid4().hex}") for _ in range(2))
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            if target.exists():
+                target.rename(doomed)
+            partial.rename(target)
+        finally:
+            for leftover in (partial, doomed):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_text(file: str | Path, text: str) -> None:

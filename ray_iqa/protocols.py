@@ -47,7 +47,7 @@ class Learner(Protocol):
     """Owns the policy, the reference policy and the optimizer."""
 
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
-        """Take one optimizer step; on return the policy has a new version."""
+        """Take one optimizer step; the policy then has a new version, unless there was nothing to learn."""
         ...
 
     def save(self, progress: Progress) -> None:
@@ -56,6 +56,10 @@ class Learner(Protocol):
 
     def restore(self) -> Progress:
         """Load the newest complete checkpoint, or start from the initial policy at step 0."""
+        ...
+
+    def export_best(self, progress: Progress) -> None:
+        """Keep the policy, which validated better than ever, beside the checkpoints."""
         ...
 
 
@@ -80,6 +84,10 @@ class MetricSink(Protocol):
 
     def resume(self, step: int) -> None:
         """Forget everything after ``step``; called once, before the first `log`."""
+        ...
+
+    def log_start(self, metrics: dict[str, float]) -> None:
+        """Record what was measured before the first step, as step 0."""
         ...
 
     def log(self, record: StepRecord) -> None:

@@ -53,13 +53,18 @@ class RemoteCheckpointStore:
         for old in superseded(list(self._complete().values()), self._keep):
             self._remove(_name(old))
 
+    def place(self, name: str) -> str:
+        """URI of something beside the checkpoints."""
+        return self._remote.uri_of(name)
+
     def latest(self) -> tuple[str, Progress] | None:
         """URI of the newest complete checkpoint; damaged ones are passed over."""
-        complete = self._complete()
-        if not complete:
-            return None
-        name, progress = max(complete.items(), key=lambda found: found[1].step)
-        return self._remote.uri_of(name), progress
+        return next(reversed(self.complete()), None)
+
+    def complete(self) -> list[tuple[str, Progress]]:
+        """URIs of all complete checkpoints, the newest last."""
+        found = sorted(self._complete().items(), key=lambda item: item[1].step)
+        return [(self._remote.uri_of(name), progress) for name, progress in found]
 
     def restore_logs(self) -> None:
         """Bring the run directory to the logs of the newest checkpoint; later rows are the caller's to drop.

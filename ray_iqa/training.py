@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from ray_iqa.config.train import ScheduleConfig
 from ray_iqa.grpo.batch import build_training_batch
+from ray_iqa.grpo.idle_steps import IdleSteps, why_idle
 from ray_iqa.protocols import Evaluator, Learner, MetricSink, RewardScorer, RolloutSource, WeightPublisher
 from ray_iqa.rewards.metrics import reward_metrics
 from ray_iqa.telemetry.clock import StepClock
-from ray_iqa.types import Progress, StepRecord
+from ray_iqa.types import Answer, ParseFailure, Progress, StepRecord
 
 Advantages = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
@@ -27,17 +28,25 @@ class TrainingRun:
     weights: WeightPublisher
     evaluator: Evaluator
     metrics: MetricSink
+    read_answer: Callable[[str], Answer | ParseFailure]
     rollout_metrics: Callable[[], dict[str, float]]  # what the samplers say about the newest step
     stop_requested: Callable[[], bool]
 
 
 def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
-    """Run the loop from the last checkpoint to ``schedule.num_steps``, or until a stop is requested."""
+    """Run the loop from the last checkpoint to ``schedule.num_steps``, or until a stop is requested.
+
+    Raises:
+        ConfigError: the policy learns nothing.
+    """
     progress = run.learner.restore()
     run.metrics.resume(progress.step)
     run.weights.publish(progress.policy_version)  # samplers begin on the learner's weights
 
-    clock = StepClock()
+    if progress.step == 0:
+        run.metrics.log_start(_validate(run, progress))
+
+    clock, idle = StepClock(), IdleSteps()
     for step in range(progress.step + 1, schedule.num_steps + 1):
         with clock("rollout"):
             groups = run.rollouts.batch_for(step)  # B groups of K completions
@@ -47,26 +56,36 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
         batch = build_training_batch(groups, advantages, table.trainable)
         with clock("learn"):
             update = run.learner.update(batch)
-        with clock("publish"):
-            published = run.weights.publish(update.policy_version)
+        row = {**update.metrics, **reward_metrics(groups, table, advantages), **run.rollout_metrics()}
+        row["policy/staleness"] = float(progress.policy_version - batch.policy_version)
+        learned = update.policy_version > progress.policy_version
+        if learned:
+            with clock("publish"):
+                row |= run.weights.publish(update.policy_version)
 
         progress.step, progress.policy_version = step, update.policy_version
-        staleness = float(update.policy_version - 1 - batch.policy_version)
-        row = {**update.metrics, **reward_metrics(groups, table, advantages), **published, **run.rollout_metrics()}
-        row["policy/staleness"] = staleness
         finished, stopping = step == schedule.num_steps, run.stop_requested()
         if step % schedule.evaluate_every == 0 or finished:
             with clock("evaluate"):
-                row |= run.evaluator.evaluate()
-            progress.validation_srcc = row["eval/srcc"]
+                row |= _validate(run, progress)
         row |= clock.lap()
         with clock("log"):
             run.metrics.log(
                 StepRecord(step=step, metrics=row, groups=tuple(groups), table=table, advantages=advantages)
             )
+        why = None if learned else why_idle(batch, groups, table, run.read_answer)
+        idle.note(step, why, never_learned=finished and progress.policy_version == 0)
         if step % schedule.checkpoint_every == 0 or finished or stopping:
             with clock("checkpoint"):
                 run.learner.save(progress)
         if stopping:
             break
     return progress
+
+
+def _validate(run: TrainingRun, progress: Progress) -> dict[str, float]:
+    """Measure the published policy, and keep it if none before was better; the initial one is at hand anyway."""
+    found = run.evaluator.evaluate()
+    if progress.validated(found["eval/srcc"]) and progress.policy_version > 0:
+        run.learner.export_best(progress)
+    return found

@@ -4,7 +4,8 @@ Letters: B images (= groups) per step, K completions per image, P prompt tokens,
 Arrays are numpy; Ray maps them into workers read-only, so whoever needs a tensor copies.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -89,10 +90,10 @@ class ParseFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardTable:
-    """Everything the reward says about a step; all fields are [B, K].
+    """Everything the reward says about a step; fields are [B, K] unless they say otherwise.
 
-    ``scores`` is NaN where ``parsed`` is False. An unparsed rollout keeps reward 0 and stays
-    ``trainable``; an aborted one, and every rollout of an image without opponent, does not.
+    ``scores`` is NaN where ``parsed`` is False. An unparsed rollout keeps reward 0 and stays ``trainable``, and so do
+    the rollouts of an image without opponent, on their format reward alone; an aborted one does not.
     """
 
     scores: NDArray[np.float32]
@@ -101,6 +102,7 @@ class RewardTable:
     format: NDArray[np.float32]
     rewards: NDArray[np.float32]
     trainable: NDArray[np.bool_]
+    opposed: NDArray[np.bool_]  # [B], whether the image had another to be compared with
     num_pairs: int  # unordered pairs of images compared in this step
     mean_label_gap: float  # mean |MOS gap| of those pairs over their label scale's range in the step; NaN without pairs
 
@@ -126,9 +128,9 @@ class TrainingBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerUpdate:
-    """Outcome of one optimizer step."""
+    """Outcome of one call of the learner."""
 
-    policy_version: int
+    policy_version: int  # updates taken so far; as before the call when it took none
     metrics: dict[str, float]
 
 
@@ -137,8 +139,22 @@ class Progress:
     """Where a run stands. The one mutable value; the loop owns it, the learner saves it."""
 
     step: int = 0
-    policy_version: int = 0
+    policy_version: int = 0  # updates taken; steps that taught nothing are not among them
     validation_srcc: float | None = None  # mean over datasets, of the newest validation
+    best_srcc: float | None = None  # the highest so far
+
+    def validated(self, srcc: float) -> bool:
+        """Note a validation; whether it is the best so far."""
+        self.validation_srcc = srcc
+        is_best = math.isfinite(srcc) and (self.best_srcc is None or srcc > self.best_srcc)
+        self.best_srcc = srcc if is_best else self.best_srcc
+        return is_best
+
+    def to_json(self) -> dict[str, float | None]:
+        """Fields by name, None where a number does not exist."""
+        return {
+            name: value if value is not None and math.isfinite(value) else None for name, value in asdict(self).items()
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

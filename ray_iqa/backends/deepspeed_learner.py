@@ -29,7 +29,6 @@ from ray_iqa.backends.trace import TracedCall
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
-from ray_iqa.errors import ConfigError
 from ray_iqa.policy.exported_version import write_policy_version
 from ray_iqa.policy.group_encoding import encode_group
 from ray_iqa.policy.inputs import PolicyInputs
@@ -37,9 +36,8 @@ from ray_iqa.policy.learning_rate import learning_rate_at
 from ray_iqa.policy.loading import load_policy, load_reference, shares_prefix
 from ray_iqa.policy.row_builder import RowBuilder
 from ray_iqa.seeds import derive_seed
-from ray_iqa.types import Canary, LearnerUpdate, TensorSpec, TrainingBatch, TrainingGroup, WeightSnapshot
+from ray_iqa.types import Canary, LearnerUpdate, Progress, TensorSpec, TrainingBatch, TrainingGroup, WeightSnapshot
 
-_MOST_SKIPS_IN_A_ROW = 5
 _CANARY_ANSWER = "<think></think><answer>3.00</answer>"
 _EXPORT_CHUNK_BYTES = 512 * 2**20
 
@@ -69,7 +67,7 @@ class DeepSpeedLearner:
         self.gradients = StepGradients(self.engine, frozen, self.inputs, self._builder, learner)
         self._rank = torch.distributed.get_rank()
         torch.manual_seed(derive_seed(seed, self._rank))
-        self._policy_version = self._skips_in_a_row = 0
+        self._policy_version = 0
         self._traced_call = TracedCall(learner.profile if self._rank == 0 else None, number=3)
 
     @property
@@ -80,11 +78,10 @@ class DeepSpeedLearner:
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
         """Take one optimizer step on the whole batch; see `protocols.Learner.update`.
 
-        An empty batch, or a loss or gradient that is not finite, leaves the policy as it is and counts as
-        ``policy/skipped``.
+        An empty batch, or a loss or gradient that is not finite, leaves the policy and its version as they are and
+        counts as ``policy/skipped``. The learning rate follows the number of updates.
 
         Raises:
-            ConfigError: five steps in a row were not finite.
             DataError: an image is gone or changed since it was sampled.
         """
         began = time.perf_counter()
@@ -95,9 +92,8 @@ class DeepSpeedLearner:
                 metrics |= self.gradients.accumulate(batch)
                 metrics["policy/grad_norm"], taken = self.engine.step(learning_rate)
             metrics["policy/skipped"] = float(not taken)
-            self._watch_skips(taken=taken)
+            self._policy_version += taken
         torch.cuda.empty_cache()  # an engine on the same GPU wakes up next; nothing happens on a CPU
-        self._policy_version += 1
         metrics["learner/seconds"] = seconds = time.perf_counter() - began
         num_tokens = sum(len(group.prompt_token_ids) + sum(map(len, group.completions)) for group in batch.groups)
         metrics["learner/tokens_per_second"] = num_tokens / seconds
@@ -173,8 +169,13 @@ class DeepSpeedLearner:
         """
         self._policy_version = load_rank(self.engine, folder)
 
-    def export(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer."""
+    def export(self, folder: Path, progress: Progress) -> None:
+        """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer.
+
+        Args:
+            folder: to fill.
+            progress: of the run, which the folder tells.
+        """
         transformer = self.engine.scorer.transformer
         weights = named_weights(self.engine.scorer)
         state: dict[str, torch.Tensor] = {}
@@ -184,7 +185,7 @@ class DeepSpeedLearner:
         if self._rank == 0:
             transformer.save_pretrained(folder, state_dict=state, save_original_format=False)
             self.inputs.save(folder)
-            write_policy_version(folder, self._policy_version)
+            write_policy_version(folder, progress)
         torch.distributed.barrier()
 
     def _pack(self, weights: Sequence[NamedWeight], chunk_bytes: int, canary: Canary | None) -> WeightSnapshot | None:
@@ -202,11 +203,3 @@ class DeepSpeedLearner:
             canary=canary,
             lora_scaling=lora.alpha / lora.rank if lora else 0.0,
         )
-
-    def _watch_skips(self, *, taken: bool) -> None:
-        self._skips_in_a_row = 0 if taken else self._skips_in_a_row + 1
-        if self._skips_in_a_row == _MOST_SKIPS_IN_A_ROW:
-            raise ConfigError(
-                f"loss and gradients must be finite, got {_MOST_SKIPS_IN_A_ROW} steps in a row that were not; "
-                f"lower learner.learning_rate, got {self._config.learning_rate}, and resume from the last checkpoint"
-            )

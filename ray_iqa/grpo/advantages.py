@@ -1,7 +1,7 @@
 """Rewards of a group -> how much better than its group each completion is.
 
-Departure from the paper: completions that leave the update (aborted, or of an image nobody could be compared
-with) do not enter the mean and standard deviation either.
+Departure from the paper: completions that leave the update, which are the aborted ones, do not enter the mean and
+standard deviation either.
 """
 
 import numpy as np

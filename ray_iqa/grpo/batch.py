@@ -13,9 +13,9 @@ def build_training_batch(
 ) -> TrainingBatch:
     """Keep the trainable completions of every group.
 
-    A group without any is dropped; when that leaves none, the batch is empty and the learner has nothing to learn
-    from. A group whose advantages are all 0 stays: the KL to the reference policy still acts on it, and dropping it
-    would change the step's average.
+    A group without any is dropped. A group whose advantages are all 0 stays: the KL to the reference policy still acts
+    on it, and dropping it would change the step's average. Where all advantages of the step are 0 it would act alone,
+    and nothing would be learned: then the batch is empty.
 
     Args:
         groups: B, all sampled by one policy version.
@@ -31,7 +31,7 @@ def build_training_batch(
     kept = [
         _training_group(group, row[mask], mask)
         for group, row, mask in zip(groups, advantages, trainable, strict=True)
-        if mask.any()
+        if mask.any() and advantages.any()
     ]
     return TrainingBatch(groups=tuple(kept), policy_version=versions.pop())
 

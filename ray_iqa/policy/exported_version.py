@@ -1,17 +1,18 @@
-"""How many updates an exported policy has seen, in a file beside its weights."""
+"""How much training an exported policy has seen, in a file beside its weights."""
 
 import json
 from pathlib import Path
 
 from ray_iqa.errors import DataError
 from ray_iqa.files import write_text
+from ray_iqa.types import Progress
 
 _FILE = "policy_version.json"
 
 
-def write_policy_version(folder: Path, policy_version: int) -> None:
-    """Leave the number, of the run that exports, in a Hugging Face folder; other programs pass over the file."""
-    write_text(folder / _FILE, json.dumps({"policy_version": policy_version}) + "\n")
+def write_policy_version(folder: Path, progress: Progress) -> None:
+    """Leave updates, step and newest validation SRCC in a Hugging Face folder; other programs pass over the file."""
+    write_text(folder / _FILE, json.dumps(progress.to_json()) + "\n")
 
 
 def read_policy_version(model: str) -> int:

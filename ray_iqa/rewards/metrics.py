@@ -14,9 +14,9 @@ def reward_metrics(
 ) -> dict[str, float]:
     """Names and values for one step; a mean over nothing is NaN.
 
-    ``reward/*`` and ``completion/*`` are over completions that were not aborted (reward and fidelity: over trainable
-    ones), ``group/*`` over images. NaN is possible in ``reward/*`` and ``group/zero_advantage_fraction`` when nothing
-    is trainable or everything was aborted, in ``score/*`` and ``group/score_std`` when too few scores were readable,
+    ``reward/*`` and ``completion/*`` are over completions that were not aborted (fidelity: those of images that had an
+    opponent), ``group/*`` over images. NaN is possible in ``reward/*`` and ``group/zero_advantage_fraction`` when
+    nothing is trainable or had an opponent, in ``score/*`` and ``group/score_std`` when too few scores were readable,
     in ``pairs/label_gap`` without pairs and in ``completion/*`` means when everything was aborted.
 
     Args:
@@ -27,18 +27,18 @@ def reward_metrics(
     complete = np.array([[item.finish_reason != "abort" for item in group.completions] for group in groups])
     length = np.array([[len(item.token_ids) for item in group.completions] for group in groups])
     truncated = np.array([[item.finish_reason == "length" for item in group.completions] for group in groups])
-    learned = table.trainable.sum(axis=1) > 0  # [B]
+    learned = table.trainable.any(axis=1)  # [B]
     moments = score_moments(table.scores)
     return {
         "reward/mean": _mean(table.rewards[table.trainable]),
-        "reward/fidelity": _mean(table.fidelity[table.trainable]),
+        "reward/fidelity": _mean(table.fidelity[table.trainable & table.opposed[:, None]]),
         "reward/format": _mean(table.format[complete]),
         "reward/parse_rate": _mean(table.parsed[complete]),
         "score/mean": _mean(moments.mean[moments.count >= 1]),
         "score/std_between_images": _std(moments.mean[moments.count >= 1]),
         "group/score_std": _mean(np.sqrt(moments.variance[moments.count >= 2])),
         "group/zero_advantage_fraction": _mean(np.abs(advantages).max(axis=1, initial=0.0)[learned] == 0),
-        "group/no_opponent": float((complete.any(axis=1) & ~learned).sum()),
+        "group/no_opponent": float((learned & ~table.opposed).sum()),
         "pairs/count": float(table.num_pairs),
         "pairs/label_gap": table.mean_label_gap,
         "completion/length_mean": _mean(length[complete]),

@@ -25,7 +25,8 @@ class GroupRewardScorer:
     """Rewards a step's groups together (`ray_iqa.protocols.RewardScorer`).
 
     The table's ``fidelity`` holds whichever reward ``config.type`` names. The format reward is added to it with its
-    weight (published code only). A completion without a readable score earns neither.
+    weight (published code only), with or without an opponent. A completion without a readable score earns neither:
+    a departure from the published code, which rewards the format of an unreadable answer.
     """
 
     def __init__(self, config: RewardConfig, prompt: Prompt, label_ranges: LabelRanges | None = None) -> None:
@@ -59,11 +60,10 @@ class GroupRewardScorer:
         parsed = ~np.isnan(scores)
 
         if self._config.type == "threshold":  # compares no images, so none lacks an opponent
-            opposed, compared = np.ones((len(images), 1), dtype=np.bool_), np.zeros_like(pairs)
+            compared, opposed = np.zeros_like(pairs), np.full(len(images), True)
         else:
             met = opponents(scores, pairs)
-            opposed = np.logical_or.reduce(met, axis=1, keepdims=True)
-            compared = met & np.logical_or.reduce(parsed, axis=1, keepdims=True)
+            compared, opposed = met & parsed.any(axis=1, keepdims=True), np.logical_or.reduce(met, axis=1)
         num_pairs, mean_label_gap = _pair_statistics(images, compared)
         return RewardTable(
             scores=scores.astype(np.float32),
@@ -71,7 +71,8 @@ class GroupRewardScorer:
             fidelity=fidelity.astype(np.float32),
             format=well_formed.astype(np.float32),
             rewards=(fidelity + self._config.format_weight * well_formed).astype(np.float32),
-            trainable=complete & opposed,
+            trainable=complete,
+            opposed=opposed,
             num_pairs=num_pairs,
             mean_label_gap=mean_label_gap,
         )

@@ -25,13 +25,13 @@ class JsonLinesLog:
         self._file.flush()
 
     def truncate_after(self, step: int) -> None:
-        """Drop the rows after ``step``, and a half-written last line; all or nothing.
+        """Drop the rows after ``step`` (0: all rows), and a half-written last line; all or nothing.
 
         Raises:
             CheckpointError: a line that is not the last one is no row of metrics.
         """
         self._file.close()
-        kept = [line for line in self._complete_lines() if self._step_of(line) <= step]
+        kept = [line for line in self._complete_lines() if self._step_of(line) <= step] if step else []
         write_text(self._path, "".join(kept))
         self._file = self._path.open("a", encoding="utf-8")
 

@@ -32,6 +32,12 @@ class Telemetry:
         self._rollouts.remove_after(step)
         self._tensorboard.purge_after(step)
 
+    def log_start(self, metrics: dict[str, float]) -> None:
+        """Record the validation before the first step, as step 0."""
+        self._tensorboard.log_scalars(0, metrics)
+        self._json_lines.log(0, metrics)
+        self._terminal.log(0, metrics)
+
     def log(self, record: StepRecord) -> None:
         """Record one step, ``throughput/*`` added to its metrics."""
         metrics = record.metrics | throughput(record.metrics)

@@ -22,28 +22,32 @@ class TensorBoardLog:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._purge_step = 1  # also of a fresh run: TensorBoard purges from the second such mark on only
+        self._purge_step = 0  # also of a fresh run: TensorBoard purges from the second such mark on only
         self._file: EventFile | None = None
 
     def log(self, record: StepRecord, metrics: dict[str, float]) -> None:
         """Write one step, on disk on return, for a checkpoint may follow; metrics that are not finite are left out."""
-        summary = summaries()
+        file = self.log_scalars(record.step, metrics)
+        scores = record.table.scores[record.table.parsed]
+        if scores.size:
+            file.add(summaries().histogram("scores", scores, bins="auto"), record.step)
+        if "eval/srcc" in metrics:
+            _log_examples(file, record)
+        file.flush()
+
+    def log_scalars(self, step: int, metrics: dict[str, float]) -> EventFile:
+        """Write the finite ones of ``metrics``; the file they are in."""
         if self._file is None:
             self._file = EventFile(self._folder, self._purge_step)
         for name, value in metrics.items():
             if math.isfinite(value):
-                self._file.add(summary.scalar(name, value), record.step)
-        scores = record.table.scores[record.table.parsed]
-        if scores.size:
-            self._file.add(summary.histogram("scores", scores, bins="auto"), record.step)
-        if "eval/srcc" in metrics:
-            _log_examples(self._file, record)
-        self._file.flush()
+                self._file.add(summaries().scalar(name, value), step)
+        return self._file
 
     def purge_after(self, step: int) -> None:
         """Hide the events of steps after ``step``; to be called before the first ``log``."""
         assert self._file is None, "purge_after must come before the first log"
-        self._purge_step = step + 1
+        self._purge_step = step + 1 if step else 0
 
     def close(self) -> None:
         """Close the file."""

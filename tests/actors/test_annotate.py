@@ -21,6 +21,7 @@ from ray_iqa.policy.exported_version import write_policy_version
 from ray_iqa.rali.annotated_images import read_images
 from ray_iqa.rali.records import RECORD_SCHEMA
 from ray_iqa.rali.small_clip import build_small_clip
+from ray_iqa.types import Progress
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 CONFIG = "configs/rali/annotate_small.yaml"
@@ -34,7 +35,7 @@ def inputs(start: Start, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     home = tmp_path_factory.mktemp("inputs")
     build_small_clip(home / "clip")
     shutil.copytree(start.policy, home / "policy")
-    write_policy_version(home / "policy", 200)
+    write_policy_version(home / "policy", Progress(step=200, policy_version=200))
     folder = home / "folder"
     folder.mkdir()
     Image.new("RGB", (56, 56), "gray").save(folder / "sound.png")

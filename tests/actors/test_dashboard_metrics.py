@@ -54,6 +54,7 @@ def _record(step: int, metrics: dict[str, float]) -> StepRecord:
         format=none,
         rewards=none,
         trainable=kept,
+        opposed=np.zeros(0, dtype=bool),
         num_pairs=0,
         mean_label_gap=math.nan,
     )

@@ -1,5 +1,6 @@
 """`ray-iqa train` on the real engines: it finishes, resumes exactly, stops when asked."""
 
+import json
 import shutil
 import signal
 import sys
@@ -8,8 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from quickstart_runs import Start, command, last_step, refusal, rows, run, stop_after
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from actors.cli import main
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 LONG = pytest.mark.long
@@ -36,7 +40,8 @@ CURVES = {
 
 
 def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturbed: Path) -> None:
-    log = rows(undisturbed)
+    start, *log = rows(undisturbed)
+    assert start.keys() == {"step", *(name for name in log[3] if name.startswith("eval/"))}  # before any update
     assert [row["step"] for row in log] == list(range(1, 9))
     assert all(row["policy/staleness"] == 0 for row in log)
     assert all(row["policy/logprob_difference_mean"] < 1e-3 for row in log)
@@ -59,6 +64,51 @@ def test_a_run_leaves_metrics_rollouts_curves_checkpoints_and_a_policy(undisturb
 
     AutoProcessor.from_pretrained(undisturbed / "policy")
     AutoModelForImageTextToText.from_pretrained(undisturbed / "policy")
+    told = json.loads((undisturbed / "policy" / "policy_version.json").read_text())
+    assert (told["step"], told["policy_version"]) == (8, 8)
+
+
+def test_the_best_policy_and_that_of_a_checkpoint_can_be_had(
+    undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    validated = {int(row["step"]): row["eval/srcc"] for row in rows(undisturbed) if "eval/srcc" in row}
+    assert list(validated) == [0, 4, 8]
+    best = max(validated, key=lambda step: (validated[step], -step))
+    export = ["export", str(undisturbed), "--out", str(tmp_path / "best"), "--step", "best"]
+    if best == 0:
+        assert main(export) == 1
+        assert "no validation of this run was better" in capsys.readouterr().err
+    else:
+        assert main(export) == 0
+        told = json.loads((tmp_path / "best" / "policy_version.json").read_text())
+        assert (told["step"], told["best_srcc"]) == (best, validated[best])
+        AutoModelForImageTextToText.from_pretrained(tmp_path / "best")
+
+    assert main(["export", str(undisturbed), "--step", "7"]) == 1
+    assert "or a checkpoint that" in capsys.readouterr().err
+    done = run(
+        [sys.executable, "-m", "actors", "export", str(undisturbed), "--step", "8", "--out", str(tmp_path / "8")]
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    exported, last = (load_file(folder / "model.safetensors") for folder in (tmp_path / "8", undisturbed / "policy"))
+    assert exported.keys() == last.keys()
+    assert all(exported[name].equal(last[name]) for name in last)
+
+
+def test_a_run_that_learns_nothing_fails_and_its_remedy_works(start: Start, tmp_path: Path) -> None:
+    job = command(start, tmp_path / "run", "rollout.max_tokens=3")
+    done = run(job)
+    assert done.returncode == 1
+    assert "Exported" not in done.stdout
+    [first, *_, said] = done.stderr.strip().splitlines()
+    assert "step 1 taught the policy nothing: 48 of 48 answers were cut off at rollout.max_tokens" in first
+    assert "5 steps in a row taught the policy nothing, the last is 5" in said
+    assert "start anew, in another run_dir, with a larger rollout.max_tokens" in said
+    assert not (tmp_path / "run" / "policy").exists()
+    assert last_step(tmp_path / "run") == 5
+    assert {row["policy/skipped"] for row in rows(tmp_path / "run")[1:]} == {1}
+    done = run(command(start, tmp_path / "anew", "rollout.max_tokens=64", "schedule.num_steps=1"))
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +144,7 @@ def test_two_ranks_learn_what_one_does_while_the_next_step_is_sampled(
     settings = ("cluster.cpus_per_actor=0.5", "learner.num_ranks=2", "rollout.max_staleness=1", "schedule.num_steps=3")
     done = run(command(start, tmp_path / "run", *settings))
     assert done.returncode == 0, done.stderr[-3000:]
-    found, expected = rows(tmp_path / "run"), rows(undisturbed)
+    (_, *found), (_, *expected) = rows(tmp_path / "run"), rows(undisturbed)
     assert [row["policy/staleness"] for row in found] == [0, 1, 1]
     assert found[0]["reward/mean"] == pytest.approx(expected[0]["reward/mean"], abs=1e-6)
     assert found[0]["policy/grad_norm"] == pytest.approx(expected[0]["policy/grad_norm"], rel=1e-4)
@@ -106,13 +156,13 @@ def test_workers_and_prefetch_change_nothing_they_should_not(start: Start, undis
     halves = ("cluster.cpus_per_actor=0.5", "rollout.min_workers=2", "learner.num_ranks=2")
     done = run(command(start, tmp_path / "two", *halves))
     assert done.returncode == 0, done.stderr[-3000:]
-    for two, one in zip(rows(tmp_path / "two")[:2], rows(undisturbed)[:2], strict=True):
+    for two, one in zip(rows(tmp_path / "two")[1:3], rows(undisturbed)[1:3], strict=True):
         assert two["reward/mean"] == pytest.approx(one["reward/mean"], abs=1e-6)
         assert two["policy/grad_norm"] == pytest.approx(one["policy/grad_norm"], rel=1e-4)
 
     prefetched = command(start, tmp_path / "ahead", "rollout.max_staleness=1")
     assert run(prefetched).returncode == 0
-    assert [row["policy/staleness"] for row in rows(tmp_path / "ahead")] == [0, 1, 1, 0, 1, 1, 0, 1]
+    assert [row["policy/staleness"] for row in rows(tmp_path / "ahead")[1:]] == [0, 1, 1, 0, 1, 1, 0, 1]
     again = command(start, tmp_path / "again", "rollout.max_staleness=1")
     assert stop_after(again, tmp_path / "again", 5, signal.SIGKILL) == -9
     assert run(again).returncode == 0

@@ -210,8 +210,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
     control, recovered = found["recovered"]
     assert all(control[name].equal(recovered[name]) for name in control)
     assert not all(start[name].equal(recovered[name]) for name in start)
-    assert found["version"] == (1, 7)  # the fifth bad step in a row raises
-    assert "5 steps in a row" in found["message"]
+    assert found["version"] == (0, 1)  # versions count the updates that were taken
 
 
 @pytest.mark.parametrize(("num_ranks", "stage"), SHARDED)

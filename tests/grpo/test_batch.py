@@ -36,6 +36,11 @@ def test_only_trainable_completions_stay() -> None:
     assert len(last.completions) == 3  # all-zero advantages, kept for the KL
 
 
+def test_a_step_without_any_advantage_leaves_an_empty_batch() -> None:
+    batch = build_training_batch([group("a"), group("b")], np.zeros((2, 3), np.float32), np.ones((2, 3), np.bool_))
+    assert batch.groups == ()
+
+
 def test_nothing_trainable_leaves_an_empty_batch() -> None:
     batch = build_training_batch([group("a")], np.zeros((1, 3), np.float32), np.zeros((1, 3), np.bool_))
     assert batch.groups == ()

@@ -6,11 +6,12 @@ import pytest
 
 from ray_iqa.errors import DataError
 from ray_iqa.policy.exported_version import read_policy_version, write_policy_version
+from ray_iqa.types import Progress
 
 
 def test_a_folder_tells_what_was_written_and_others_count_as_untrained(tmp_path: Path) -> None:
     assert read_policy_version(str(tmp_path)) == read_policy_version("Qwen/Qwen2.5-VL-7B-Instruct") == 0
-    write_policy_version(tmp_path, 200)
+    write_policy_version(tmp_path, Progress(step=210, policy_version=200))
     assert read_policy_version(str(tmp_path)) == 200
 
 

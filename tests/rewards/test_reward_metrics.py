@@ -39,14 +39,15 @@ def test_a_mixed_step() -> None:
             group([3.0, 3.2, 3.4], 3.0, "lonely", ["stop", "stop", "abort"]),
         ]
     )
-    # Perfect order with floors earns 1.001; five of the six trainable rollouts do, one does not parse.
-    assert row["reward/mean"] == pytest.approx(5 * 2.001 / 6, abs=1e-5)
+    # Perfect order with floors earns 1.001; five of six with an opponent do, one does not parse. The two of the lonely
+    # image that were not aborted have their format reward.
+    assert row["reward/mean"] == pytest.approx((5 * 2.001 + 2) / 8, abs=1e-5)
     assert row["reward/fidelity"] == pytest.approx(5 * 1.001 / 6, abs=1e-5)
     assert row["reward/format"] == row["reward/parse_rate"] == pytest.approx(7 / 8)
     assert row["score/mean"] == pytest.approx((4 + 2 + 3.1) / 3)
     assert row["score/std_between_images"] == pytest.approx(np.std([4, 2, 3.1], ddof=1))
     assert row["group/score_std"] == pytest.approx(math.sqrt(0.02) / 3)
-    assert row["group/zero_advantage_fraction"] == 0.5
+    assert row["group/zero_advantage_fraction"] == pytest.approx(2 / 3)
     assert row["group/no_opponent"] == 1
     assert row["pairs/count"] == 1
     assert row["pairs/label_gap"] == 1

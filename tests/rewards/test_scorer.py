@@ -86,15 +86,20 @@ def test_an_aborted_completion_leaves_the_update_and_the_moments() -> None:
     assert not table.rewards[:, 4].any()
 
 
-def test_an_image_without_opponent_leaves_the_update() -> None:
-    table = score([group(A, 3.8), group(B, 2.1), group(C, 3.8, "e")])
-    assert table.trainable.tolist() == [[True] * 4, [True] * 4, [False] * 4]
+def test_an_image_without_opponent_is_trained_on_its_format_alone() -> None:
+    table = score([group(A, 3.8), group(B, 2.1), group([3.4, "?", 3.4, 3.4], 3.8, "e")])
+    assert table.trainable.all()
+    assert table.opposed.tolist() == [True, True, False]
     assert not table.fidelity[2].any()
+    assert table.rewards[2].tolist() == [1, 0, 1, 1]
     unread = score([group(A, 3.8), group(["?", "?", "?", 2.0], 2.1)])  # one readable score is no opponent
-    assert unread.trainable.tolist() == [[False] * 4, [True] * 4]
+    assert unread.opposed.tolist() == [False, True]
+    assert unread.rewards[0].tolist() == [1] * 4
     assert unread.num_pairs == 1
     nobody = score([group(["?"] * 4, 3.8), group(["?"] * 4, 2.1)])
-    assert not nobody.trainable.any()
+    assert nobody.trainable.all()
+    assert not nobody.opposed.any()
+    assert not nobody.rewards.any()
     assert nobody.num_pairs == 0
     assert np.isnan(nobody.mean_label_gap)
     assert score([]).rewards.shape == (0, 0)

@@ -35,6 +35,7 @@ def _step_record(folder: Path, step: int, metrics: dict[str, float]) -> StepReco
             format=(~np.isnan(SCORES)).astype(np.float32),
             rewards=np.nan_to_num(SCORES) / 4,
             trainable=np.array([[True, True, True], [True, False, True]]),
+            opposed=np.array([True, True]),
             num_pairs=0,
             mean_label_gap=float("nan"),
         ),

@@ -1,0 +1,79 @@
+import math
+
+import numpy as np
+import pytest
+
+from ray_iqa.errors import ConfigError
+from ray_iqa.grpo.idle_steps import IdleSteps, why_idle
+from ray_iqa.types import (
+    Answer,
+    Completion,
+    FinishReason,
+    LabelledImage,
+    ParseFailure,
+    RewardTable,
+    RolloutGroup,
+    TrainingBatch,
+)
+
+
+def idle(*answers: tuple[str, FinishReason]) -> str:
+    """What kept a step of one group from an update; an answer that is a number is read."""
+    nothing = np.zeros(1, dtype=np.int32)
+    image = LabelledImage(image_id="a", image_path="a", dataset="d", mos=1.0, mos_std=None, higher_is_better=True)
+    completions = tuple(
+        Completion(token_ids=nothing, logprobs=nothing.astype(np.float32), text=text, finish_reason=finish_reason)
+        for text, finish_reason in answers
+    )
+    group = RolloutGroup(image=image, prompt_token_ids=nothing, completions=completions, policy_version=0)
+    parsed = np.array([[text.isdecimal() and reason != "abort" for text, reason in answers]])
+    zeros = np.zeros(parsed.shape, dtype=np.float32)
+    table = RewardTable(
+        scores=zeros,
+        parsed=parsed,
+        fidelity=zeros,
+        format=zeros,
+        rewards=zeros,
+        trainable=parsed,
+        opposed=np.array([False]),
+        num_pairs=0,
+        mean_label_gap=math.nan,
+    )
+    return why_idle(TrainingBatch(groups=(), policy_version=0), [group], table, read)
+
+
+def read(text: str) -> Answer | ParseFailure:
+    return Answer(score=float(text), reasoning="") if text.isdecimal() else ParseFailure(reason="no number")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ([("so", "length"), ("la", "length"), ("3", "stop")], "2 of 3 answers were cut off at rollout.max_tokens"),
+        ([("so", "length"), ("la", "length"), ("3", "stop")], "for example 'so'"),
+        ([("so", "length")], "with a larger rollout.max_tokens"),
+        ([("so", "stop"), ("la", "stop")], "2 of 2 answers have no readable score (no number)"),
+        ([("3", "stop"), ("3", "length")], "2 of 2 answers earned what the others about their picture earned"),
+        ([("", "abort"), ("", "abort"), ("la", "stop")], "2 of 3 answers were aborted"),
+    ],
+)
+def test_what_happened_to_most_answers_is_said(answers: list[tuple[str, FinishReason]], sentence: str) -> None:
+    assert sentence in idle(*answers)
+
+
+def test_the_fifth_in_a_row_ends_the_run_and_an_update_begins_anew() -> None:
+    steps = IdleSteps()
+    for step in range(1, 5):
+        steps.note(step, "because")
+    steps.note(5, None)
+    for step in range(6, 10):
+        steps.note(step, "because")
+    with pytest.raises(ConfigError, match="5 steps in a row taught the policy nothing, the last is 10: because"):
+        steps.note(10, "because")
+
+
+def test_a_run_without_an_update_does_not_end_well() -> None:
+    steps = IdleSteps()
+    steps.note(1, "because")
+    with pytest.raises(ConfigError, match="2 steps in a row"):
+        steps.note(2, "because", never_learned=True)
