@@ -1,6 +1,7 @@
 """`ray-iqa serve check`: what Serve itself accepts silently in its YAML file, found before it is deployed."""
 
 import ipaddress
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from ray_iqa.config.load import error_sentences, hint, read_tree
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import LightModelConfig, LimitsConfig, ReasoningChangesConfig, ServeConfig
+from ray_iqa.errors import ConfigError
+from ray_iqa.http.keys import KeyRing
 
 _USER_CONFIGS: dict[str, type[Section]] = {
     "Ingress": LimitsConfig,
@@ -48,6 +51,7 @@ def _check_application(application: Mapping[str, Any], where: str, tree: Mapping
     host = str((tree.get("http_options") or {}).get("host", "127.0.0.1"))
     if config.access.no_auth and not _is_loopback(host):
         yield f"http_options.host must be 127.0.0.1 with access.no_auth, got {host!r}; use access.keys_file"
+    yield from _check_keys(config.access.keys_file, f"{where}.args.access.keys_file")
     known = {"Ingress": True, "LightScorer": config.light is not None, "ReasoningScorer": config.reasoning is not None}
     for number, deployment in enumerate(application.get("deployments") or []):
         place = f"{where}.deployments.{number}"
@@ -60,6 +64,15 @@ def _check_application(application: Mapping[str, Any], where: str, tree: Mapping
             yield from _check_user_config(name, user_config, f"{place}.user_config.")
         if name == "Ingress":
             yield from _check_ingress_grows(deployment, config.limits, place)
+
+
+def _check_keys(path: str | None, where: str) -> Iterator[str]:
+    if path is None or not os.path.exists(path):  # noqa: PTH110 - False where a folder may not be read
+        return  # the nodes have it, this machine need not
+    try:
+        yield from (f"{where}: {problem}" for problem in KeyRing(path).problems)
+    except ConfigError as error:
+        yield f"{where}: {error}"
 
 
 def _check_ingress_grows(deployment: Mapping[str, Any], limits: LimitsConfig, place: str) -> Iterator[str]:

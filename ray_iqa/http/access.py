@@ -2,11 +2,12 @@
 
 import ipaddress
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ray_iqa.config.serve import AccessConfig
 from ray_iqa.http.keys import KeyRing
 from ray_iqa.http.problems import Problem
 from ray_iqa.http.rate_limit import RateLimit
@@ -16,33 +17,41 @@ if TYPE_CHECKING:
 
 
 class Access:
-    """FastAPI dependency: lets a request pass or ends it with a problem.
+    """ASGI middleware: lets a request pass, or ends it before any of its body is read.
 
-    Raises:
-        ConfigError: see `KeyRing`.
+    Args:
+        app: finds the name of the key in the scope's state, as ``key_name``.
+        keys: those that may ask; None lets this machine ask.
+        rate: how often each of them may.
+        is_public: whether a path needs no key.
     """
 
-    def __init__(self, config: AccessConfig) -> None:
-        self._keys = None if config.keys_file is None else KeyRing(config.keys_file)
-        self._rate = RateLimit(config.requests_per_second, config.burst)
+    def __init__(self, app: ASGIApp, keys: KeyRing | None, rate: RateLimit, is_public: Callable[[str], bool]) -> None:
+        self._app, self._keys, self._rate, self._is_public = app, keys, rate, is_public
 
-    async def __call__(self, request: Request) -> None:
-        """Authenticate, then charge.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection.
 
         Raises:
             Problem: 401, 403 or 429.
         """
+        if scope["type"] == "http" and not self._is_public(scope["path"].removeprefix(scope.get("root_path", ""))):
+            scope["state"]["key_name"] = self._admitted(HTTPConnection(scope))
+        await self._app(scope, receive, send)
+
+    def _admitted(self, request: HTTPConnection) -> str:
+        """Authenticate, then charge."""
         name = "this machine" if self._keys is None else _known(request, self._keys)
         if self._keys is None:
             _check_local(request)
-        request.state.key_name = name
         wait_s = self._rate.wait_s(name)
         if wait_s > 0:
             retry_after = {"Retry-After": str(math.ceil(wait_s))}
             raise Problem(429, "rate-limited", f"too many requests; try again in {wait_s:.1f} s", headers=retry_after)
+        return name
 
 
-def _known(request: Request, keys: KeyRing) -> str:
+def _known(request: HTTPConnection, keys: KeyRing) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     key = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
     name = keys.name_of(key) if key else None
@@ -56,7 +65,7 @@ def _known(request: Request, keys: KeyRing) -> str:
     return name
 
 
-def _check_local(request: Request) -> None:
+def _check_local(request: HTTPConnection) -> None:
     """Without keys both ends must be this machine: the peer by its address, the service by the name it was called.
 
     The second check keeps web pages from reaching it through a name of their own that resolves to 127.0.0.1.

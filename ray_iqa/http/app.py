@@ -3,26 +3,31 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import PlainTextResponse
 
 import ray_iqa
 from ray_iqa.config.serve import AccessConfig
 from ray_iqa.http.access import Access
+from ray_iqa.http.admission import Admission, Bounds
 from ray_iqa.http.batches import BatchJobs, batch_routes
 from ray_iqa.http.chat import chat_routes
 from ray_iqa.http.describing import describing_routes
 from ray_iqa.http.guard import Guard
 from ray_iqa.http.judging import Judges
+from ray_iqa.http.keys import KeyRing
 from ray_iqa.http.metrics import HttpMetrics
 from ray_iqa.http.page import docs_file, docs_page, page_response
 from ray_iqa.http.problems import ProblemBody, install, responses
-from ray_iqa.http.replies import Health, Version
+from ray_iqa.http.rate_limit import RateLimit
+from ray_iqa.http.replies import Health, Readiness, Version
 from ray_iqa.http.routes import model_routes, scoring_routes
 from ray_iqa.http.scores import ImageModel
 from ray_iqa.http.settings import Settings
 from ray_iqa.http.talk import TalkingModel
+
+_PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/version"})
 
 
 def create_app(
@@ -40,14 +45,15 @@ def create_app(
         models: by name; the first one answers who names none. `light` and `reasoning` together make `cascade`.
         access: keys and rates.
         settings: read at every request, so they may be replaced while the application runs.
-        talker: the model `reasoning`, where there is one.
-        batches: jobs over whole folders, where the service runs them.
+        talker: the model `reasoning`; without it there are no routes that reason.
+        batches: jobs over whole folders; without them there are no routes for them.
         names_requests: False behind a proxy that puts the request id on answers itself.
 
     Raises:
         ConfigError: the keys file cannot be used.
     """
-    judges, metrics = Judges(models, talker), HttpMetrics()
+    keys = None if access.keys_file is None else KeyRing(access.keys_file)
+    judges, metrics = Judges(models, talker), HttpMetrics(keys)
     app = FastAPI(
         title="ray_iqa",
         version=ray_iqa.__version__,
@@ -57,20 +63,17 @@ def create_app(
         separate_input_output_schemas=False,
     )
     install(app)
-    allowed = Depends(Access(access))
-    for router in (
-        scoring_routes(judges, settings),
-        describing_routes(judges, settings),
-        chat_routes(judges, settings),
-        batch_routes(batches),
-        model_routes(judges),
-    ):
-        app.include_router(router, dependencies=[allowed])
+    routers = [scoring_routes(judges, settings), model_routes(judges)]
+    if talker is not None:
+        routers += [describing_routes(judges, settings), chat_routes(judges, settings)]
+    if batches is not None:
+        routers.append(batch_routes(batches))
+    for router in routers:
+        app.include_router(router)
     app.add_api_route(
         "/metrics",
         metrics.response,
         name="metrics",
-        dependencies=[allowed],
         tags=["operations"],
         response_class=PlainTextResponse,
         responses=responses(401, 403, 429),
@@ -79,24 +82,31 @@ def create_app(
     app.add_api_route("/", page_response, include_in_schema=False)
     app.add_api_route("/docs", lambda: docs_page(app.title), include_in_schema=False)
     app.add_api_route("/docs/{name}", docs_file, include_in_schema=False)
-    _add_operations(app, judges)
-    app.add_middleware(Guard, settings=settings, metrics=metrics, names_requests=names_requests)
+    _add_operations(app, judges, keys)
+    app.add_middleware(Bounds, settings=settings)  # each one is outside those before it
+    app.add_middleware(Admission, settings=settings)
+    rate = RateLimit(access.requests_per_second, access.burst)
+    app.add_middleware(Access, keys=keys, rate=rate, is_public=_is_public)
+    app.add_middleware(Guard, metrics=metrics, names_requests=names_requests)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
-def _add_operations(app: FastAPI, judges: Judges) -> None:
+def _is_public(path: str) -> bool:
+    return path in _PUBLIC or path.startswith("/docs/")
+
+
+def _add_operations(app: FastAPI, judges: Judges, keys: KeyRing | None) -> None:
     @app.get("/livez", tags=["operations"])
     async def livez() -> Health:
         """This process answers."""
         return Health()
 
-    @app.get("/readyz", tags=["operations"], responses=responses(503))
-    async def readyz() -> Health:
-        """Every model answers."""
-        for name in judges.names:
-            await judges.card(name)
-        return Health()
+    @app.get("/readyz", tags=["operations"], responses=responses(503, 504))
+    async def readyz() -> Readiness:
+        """Every model answers; what is wrong with the keys is said beside it."""
+        await judges.ready()
+        return Readiness(key_problems=keys.problems if keys else [])
 
     @app.get("/version", tags=["operations"])
     async def version() -> Version:
@@ -114,7 +124,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:  # Any: OpenAPI
             "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         }
         for path, operations in schema["paths"].items():
-            if path.startswith(("/v1/", "/reward", "/metrics")):
+            if not _is_public(path):
                 for operation in operations.values():
                     operation["security"] = [{"bearer": []}, {"header": []}]
         app.openapi_schema = schema

@@ -55,27 +55,21 @@ class BatchJobs(Protocol):
         ...
 
 
-def batch_routes(jobs: BatchJobs | None) -> APIRouter:
-    """The routes over ``jobs``; without any they say so."""
+def batch_routes(jobs: BatchJobs) -> APIRouter:
+    """The routes over ``jobs``."""
     router = APIRouter(tags=["batches"])
 
-    @router.post("/v1/batches", status_code=202, responses=responses(400, 401, 403, 404, 413, 422, 429, 503))
+    @router.post("/v1/batches", status_code=202, responses=responses(400, 401, 403, 404, 408, 413, 422, 429, 503, 504))
     async def submit(asked: BatchRequest, request: Request) -> BatchReply:
         """Score a folder; ask for the job's id until it is completed."""
-        return await _given(jobs).submit(asked, request.state.key_name)
+        return await jobs.submit(asked, request.state.key_name)
 
-    @router.get("/v1/batches/{batch_id}", responses=responses(401, 403, 404, 422, 429, 503))
+    @router.get("/v1/batches/{batch_id}", responses=responses(401, 403, 404, 422, 429, 503, 504))
     async def find(batch_id: str, request: Request) -> BatchReply:
         """How far a job is."""
-        found = await _given(jobs).find(batch_id, request.state.key_name)
+        found = await jobs.find(batch_id, request.state.key_name)
         if found is None:
             raise Problem(404, "no-such-batch", "none of this key's batches has that id")
         return found
 
     return router
-
-
-def _given(jobs: BatchJobs | None) -> BatchJobs:
-    if jobs is None:
-        raise Problem(403, "batches-off", "this service runs no batches; send pictures to /v1/score")
-    return jobs

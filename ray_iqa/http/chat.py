@@ -1,6 +1,5 @@
 """`POST /v1/chat/completions` as OpenAI's clients know it."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -19,7 +18,7 @@ from ray_iqa.http.settings import Settings
 from ray_iqa.http.sse import DONE, event, event_stream, streamed
 from ray_iqa.http.talk import ChatEnd, ChatSpec, Piece, TalkingModel
 
-_PROBLEMS = responses(400, 401, 403, 404, 413, 422, 429, 503, 504)
+_PROBLEMS = responses(400, 401, 403, 404, 408, 413, 422, 429, 503, 504)
 _STREAM = streamed("With `stream`, events of chat.completion.chunk, then `[DONE]`.")
 
 
@@ -89,14 +88,13 @@ def chat_routes(judges: Judges, settings: Settings) -> APIRouter:
     @router.post("/v1/chat/completions", response_model=ChatReply, responses={200: _STREAM, **_PROBLEMS})
     async def chat(asked: ChatRequest) -> ChatReply | Response:
         """The next turn of a conversation about a picture."""
-        timeout_s = settings.limits.request_timeout_s
-        async with asyncio.timeout(timeout_s):
-            model = judges.talker(asked.model)
-            spec, image = await conversation(asked, settings)
-            if not asked.stream:
-                return await _whole(model, asked.model, spec, image)
+        model = judges.talker(asked.model)
+        spec, image = await conversation(asked, settings)
+        if not asked.stream:
+            return await _whole(model, asked.model, spec, image)
         wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
-        return await event_stream(_events(model, asked.model, spec, image, wants_usage), timeout_s, _failed)
+        events = _events(model, asked.model, spec, image, wants_usage)
+        return await event_stream(events, settings.limits.request_timeout_s, _failed)
 
     return router
 

@@ -1,11 +1,15 @@
 """The program of one decoder process: files in, pixels out, over pipes.
 
-Nothing that comes back is unpickled, so a decoder that a file has taken over can say wrong pixels and nothing else.
+Nothing that comes back is unpickled, and the process gives up what it has no use for (see `_confine`). That is no
+sandbox: one that a file has taken over says what pixels it likes, and still runs as the service's user on its network.
+It may read and remove what that user may, and signal the user's other processes.
 
 A message is its kind (one byte) and length (8 bytes, big endian), then the content. In: a file. Out: a picture, whose
 content starts with width and height (4 bytes each), or the sentence that says why there is none.
 """
 
+import ctypes
+import math
 import os
 import resource
 import struct
@@ -20,6 +24,8 @@ from ray_iqa.errors import DataError
 
 HEADER, SIZE = struct.Struct(">cQ"), struct.Struct(">II")
 FILE, PICTURE, REFUSAL = b"F", b"P", b"R"
+_NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS of <linux/prctl.h>
+_MAX_DESCRIPTORS = 16  # its pipes, and what an import takes
 
 
 def main() -> None:
@@ -27,9 +33,11 @@ def main() -> None:
     config = DecodingConfig.model_validate_json(sys.argv[1])
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    limit = _data_bytes() + config.max_memory_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    _confine(config)
     while len(header := sys.stdin.buffer.read(HEADER.size)) == HEADER.size:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        most = math.ceil(used.ru_utime + used.ru_stime + config.timeout_s) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))  # should nobody be left to kill it
         kind, content = answer(sys.stdin.buffer.read(HEADER.unpack(header)[1]), config)
         answers.write(HEADER.pack(kind, len(content)) + content)
         answers.flush()
@@ -61,9 +69,20 @@ def check_shape(picture: Image.Image, max_aspect_ratio: float, name: str) -> Non
         )
 
 
-def _data_bytes() -> int:
-    """Private writable memory of this process as it started."""
-    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+def _confine(config: DecodingConfig) -> None:
+    """Bound memory and descriptors; no file grows, no core dump, no more processes but root's, no set-uid."""
+    pages = Path("/proc/self/statm").read_text().split()
+    size, data = (int(pages[place]) * resource.getpagesize() + config.max_memory_bytes for place in (0, 5))
+    for kind, most in (
+        (resource.RLIMIT_AS, size),
+        (resource.RLIMIT_DATA, data),
+        (resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+    ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -15,6 +16,7 @@ from ray_iqa.errors import DataError, ResourceError
 from ray_iqa.http.decoder import FILE, HEADER, PICTURE, SIZE
 from ray_iqa.http.scores import PictureScore
 
+_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME")  # where its code is
 _BUFFER_BYTES = 2**20  # of an answer; the default makes a picture many small reads
 
 
@@ -106,9 +108,11 @@ class DecodeWorkers:
         return Image.frombytes("RGB", SIZE.unpack_from(answer), answer[SIZE.size :])
 
     async def _new_worker(self) -> Process:
-        config = self._config.model_dump_json()
+        """A process that inherits its three streams and the environment that its code is found by, no more."""
+        command = (sys.executable, "-m", "ray_iqa.http.decoder", self._config.model_dump_json())
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"OMP_NUM_THREADS": "1"}
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ray_iqa.http.decoder", config, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES
+            *command, stdin=PIPE, stdout=PIPE, env=environment, limit=_BUFFER_BYTES
         )
 
 

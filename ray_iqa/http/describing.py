@@ -1,6 +1,5 @@
 """`POST /v1/describe`: why a picture has the score that it has."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator
@@ -18,7 +17,7 @@ from ray_iqa.http.settings import Settings
 from ray_iqa.http.sse import DONE, event, event_stream, streamed
 from ray_iqa.http.talk import TalkingModel
 
-_PROBLEMS = responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504)
+_PROBLEMS = responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504)
 _STREAM = streamed("Events `reasoning` and `answer` with `{text}`, then `score`, then `[DONE]`; or `error`, the last.")
 
 
@@ -34,13 +33,11 @@ def describing_routes(judges: Judges, settings: Settings) -> APIRouter:
     )
     async def describe(request: Request) -> DescribeReply | Response:
         """What speaks for and against a picture, as it is written; then the score."""
-        limits = settings.limits
-        async with asyncio.timeout(limits.request_timeout_s):
-            asked, [image] = await read_request(request, DescribeRequest, settings)
-            model = judges.talker(asked.model)
-            if not asked.stream:
-                return await _whole(model, image)
-        return await event_stream(_events(model, image), limits.request_timeout_s, _failed)
+        asked, [image] = await read_request(request, DescribeRequest, settings)
+        model = judges.talker(asked.model)
+        if not asked.stream:
+            return await _whole(model, image)
+        return await event_stream(_events(model, image), settings.limits.request_timeout_s, _failed)
 
     return router
 

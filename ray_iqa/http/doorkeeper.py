@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ray_iqa.http.guard import FULL_HEADER, SAFE_HEADERS, full, request_id_of
+from ray_iqa.http.admission import FULL_HEADER, full
+from ray_iqa.http.guard import SAFE_HEADERS, request_id_of
 
 _BELIEVED_S = 0.5
 _FULL = FULL_HEADER.lower().encode()
 
 
 class Doorkeeper:
-    """ASGI middleware before `Guard`, on the other side of whatever carries requests to it.
+    """ASGI middleware before `Admission`, on the other side of whatever carries requests to it.
 
     When the service refuses a body as one too many, as many as were inside before it are as many as fit: only when one
     of them has been answered does the next one pass. What the service said is forgotten after half a second, since

@@ -1,5 +1,6 @@
 """Which model answers a request: one that is named, or the cascade of both."""
 
+import asyncio
 import difflib
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,7 @@ class Judges:
 
     def __init__(self, models: Mapping[str, ImageModel], talker: TalkingModel | None = None) -> None:
         self._models, self._talker = dict(models), talker
+        self._asking: asyncio.Task[None] | None = None
         self.names = [*self._models, *([CASCADE] if {LIGHT, REASONING} <= set(models) else [])]
 
     def name(self, asked: str | None) -> str:
@@ -41,14 +43,23 @@ class Judges:
         """The model that gives reasons.
 
         Raises:
-            Problem: 404, another one was named or there is none.
+            Problem: 404, another one was named.
         """
-        if self._talker is None:
-            raise Problem(404, "no-such-model", "this service has no reasoning model", pointer="/model")
+        assert self._talker is not None, "without one there are no routes that ask for it"
         if asked is not None and self.name(asked) != REASONING:
             detail = f"model must be {REASONING}, the one that gives reasons, got {asked!r}"
             raise Problem(404, "no-such-model", detail, pointer="/model")
         return self._talker
+
+    async def ready(self) -> None:
+        """Return once every model answers. All who wait share one question: anybody may ask, models have a queue."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_all())
+        await asyncio.shield(self._asking)
+
+    async def _ask_all(self) -> None:
+        for name in self._models:
+            await self.card(name)
 
     async def card(self, name: str) -> ModelCard:
         """The card of a model; the cascade's is that of both stages."""

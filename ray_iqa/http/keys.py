@@ -1,4 +1,4 @@
-"""API keys: kept hashed in a file, compared in constant time, reloaded when the file changes.
+"""API keys: kept hashed in a file, compared in constant time, those that are in it now.
 
 Keys are 256 random bits, so a single SHA-256 protects them: there is nothing to guess, and a slow hash would only
 make every request slow.
@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
 from ray_iqa.errors import ConfigError
 
@@ -18,42 +19,48 @@ _LINE = re.compile(r"([0-9a-f]{64})\s+(\S+)")
 
 
 class KeyRing:
-    """Names of the keys in a file.
+    """Names of the keys in a file, which is read again at every use: its times and size would miss some changes.
 
     Raises:
-        ConfigError: the file is missing, empty or not of lines `<sha256> <name>`.
+        ConfigError: the file cannot be read or holds no key.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._stamp = self._now()
-        self._names = _read(self._path)
+        self._found = _Keys({}, [])
+        self._content: bytes | str | None = None
+        self._reload()
+        if not self._found.names:
+            raise ConfigError(
+                f"access.keys_file must hold at least one key, which `ray-iqa serve key NAME` makes; {path}: "
+                f"{'; '.join(self._found.problems)}"
+            )
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with the file now. A line that is no key counts for nothing; without any key nobody may ask."""
+        self._reload()
+        return self._found.problems
 
     def name_of(self, key: str) -> str | None:
-        """Name of a key, or None; a change of the file counts from the next call.
-
-        A file that has become unreadable or malformed keeps the old keys and is logged.
-        """
-        stamp = self._now()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self._names = _read(self._path)
-            except ConfigError as error:
-                logger.error("API keys not reloaded: %s", error)  # noqa: TRY400 - the message says it all
+        """Name of a key that is in the file now, or None."""
+        self._reload()
         given = hash_of(key)
         found = None
-        for known, name in self._names.items():  # all of them: the time must not tell which one is near
+        for known, name in self._found.names.items():  # all of them: the time must not tell which one is near
             if hmac.compare_digest(known, given):
                 found = name
         return found
 
-    def _now(self) -> tuple[int, int, int] | None:
+    def _reload(self) -> None:
         try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+            content: bytes | str = self._path.read_bytes()
+        except (OSError, ValueError) as error:
+            content = f"it cannot be read ({type(error).__name__})"
+        if content != self._content:
+            self._content, self._found = content, _keys_in(content)
+            for problem in self._found.problems:
+                logger.error("access.keys_file: %s", problem)
 
 
 def new_key() -> str:
@@ -66,21 +73,27 @@ def hash_of(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"access.keys_file must be a readable text file, got {str(path)!r}: {error}") from error
-    names = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
+class _Keys(NamedTuple):
+    names: dict[str, str]  # by hash
+    problems: list[str]
+
+
+def _keys_in(content: bytes | str) -> _Keys:
+    """Keys of a file's content, or none of one that has a reason in its place."""
+    if isinstance(content, str):
+        return _Keys({}, [content])
+    found = _Keys({}, [])
+    for number, line in enumerate(content.splitlines(), start=1):
+        text = line.decode(errors="replace").strip()
+        match = _LINE.fullmatch(text)
+        if not text or text.startswith("#"):
             continue
-        match = _LINE.fullmatch(line.strip())
         if match is None:
-            raise ConfigError(
-                f"{path} line {number}: a key must be `<sha256 in hex> <name>`; `ray-iqa serve key` makes one"
-            )
-        names[match[1]] = match[2]
-    if not names:
-        raise ConfigError(f"{path} must hold at least one key; `ray-iqa serve key NAME` makes one")
-    return names
+            found.problems.append(f"line {number} is not `<sha256 in hex> <name>`, so it is no key")
+        elif match[1] in found.names:
+            found.problems.append(f"line {number} has the key of a line before it, whose name counts")
+        else:
+            found.names[match[1]] = match[2]
+    if not found.names:
+        found.problems.append("it holds no key")
+    return found

@@ -84,6 +84,8 @@ def as_problem(error: Exception) -> Problem:
             return Problem(
                 504, "timeout", "the answer took longer than the service allows; send fewer or smaller images"
             )
+        case HTTPException(__cause__=Problem() as cause):  # FastAPI's, about a body that ended at a limit
+            return cause
         case HTTPException():
             return _of_starlette(error)
         case RequestValidationError():

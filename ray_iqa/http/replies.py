@@ -91,6 +91,12 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class Readiness(Health):
+    """Whether the models answer."""
+
+    key_problems: list[str] = Field(description="Of the file of keys: lines that are none, or why there are none.")
+
+
 class Version(BaseModel):
     """What runs."""
 

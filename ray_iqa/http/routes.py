@@ -1,6 +1,5 @@
 """The routes that judge pictures."""
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -25,7 +24,7 @@ from ray_iqa.http.scores import ModelCard, Scale
 from ray_iqa.http.settings import Settings
 
 ScoreT = TypeVar("ScoreT", bound=ScoreRequest)
-_PROBLEMS = responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504)
+_PROBLEMS = responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504)
 
 
 class Judgement(NamedTuple):
@@ -40,10 +39,8 @@ def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["scores"])
 
     async def judge(request: Request, kind: type[ScoreT]) -> tuple[ScoreT, Judgement]:
-        limits = settings.limits
-        async with asyncio.timeout(limits.request_timeout_s):
-            asked, images = await read_request(request, kind, settings)
-            return asked, await _judge(judges, asked, images, limits)
+        asked, images = await read_request(request, kind, settings)
+        return asked, await _judge(judges, asked, images, settings.limits)
 
     @router.post("/v1/score", responses=_PROBLEMS, openapi_extra=_body(ScoreRequest))
     async def score(request: Request) -> ScoreReply:
@@ -93,12 +90,12 @@ def model_routes(judges: Judges) -> APIRouter:
     """Routes that say what can be asked for."""
     router = APIRouter(tags=["models"])
 
-    @router.get("/v1/models", responses=responses(401, 403, 429, 503))
+    @router.get("/v1/models", responses=responses(401, 403, 429, 503, 504))
     async def models() -> ModelList:
         """All models that can be asked for."""
         return ModelList(data=[await judges.card(name) for name in judges.names])
 
-    @router.get("/v1/models/{name}", responses=responses(401, 403, 404, 422, 429, 503))
+    @router.get("/v1/models/{name}", responses=responses(401, 403, 404, 422, 429, 503, 504))
     async def model(name: str) -> ModelCard:
         """One model."""
         return await judges.card(judges.name(name))

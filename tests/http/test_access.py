@@ -1,5 +1,4 @@
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -47,20 +46,61 @@ def test_the_file_holds_no_key_and_a_changed_file_counts_at_once(tmp_path: Path)
     assert first not in path.read_text() + hash_of(first)
 
 
-@pytest.mark.parametrize("damage", ["plain-text-key name\n", "", "\xff", None])
-def test_a_damaged_file_keeps_the_old_keys_but_starts_nothing(tmp_path: Path, damage: str | None) -> None:
+def _replace(path: Path, content: bytes | None) -> None:
+    """None deletes a file, b"d" puts a folder in its place."""
+    if content in (None, b"d"):
+        path.unlink()
+    if content == b"d":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [b"plain-text-key name\n", b"", b"\n# none\n", b"\xff\xfe", None, b"d"])
+def test_a_file_without_keys_lets_nobody_in_and_starts_nothing(tmp_path: Path, damage: bytes | None) -> None:
     path = tmp_path / "keys"
     key = new_key()
     path.write_text(f"{hash_of(key)} a\n")
-    ring = KeyRing(path)
-    if damage is None:
-        path.unlink()
-    else:
-        path.write_bytes(damage.encode("latin-1"))
-        os.utime(path, (time.time() + 5, time.time() + 5))
-    assert ring.name_of(key) == "a"
-    with pytest.raises(ConfigError, match="key"):
+    client = _client(AccessConfig(keys_file=str(path)))
+    client.headers["X-API-Key"] = key
+    assert client.get("/v1/models").status_code == 200
+    assert client.get("/readyz").json() == {"status": "ok", "key_problems": []}
+    _replace(path, damage)
+    assert client.get("/v1/models").status_code == 401
+    problems = client.get("/readyz").json()["key_problems"]
+    assert problems
+    assert str(tmp_path) not in str(problems)
+    with pytest.raises(ConfigError, match="at least one key"):
         KeyRing(path)
+
+
+def test_a_bad_line_is_skipped_and_said_and_keeps_no_removed_key(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    first, second, third = new_key(), new_key(), new_key()
+    path.write_text(f"{hash_of(first)} first\n{hash_of(second)} second\n")
+    client = _client(AccessConfig(keys_file=str(path)))
+    lines = [f"{hash_of(second)} second", "team-c", f"{hash_of(third)} two words", f"{hash_of(second)} first", "\xff"]
+    path.write_bytes("\n".join(lines).encode("latin-1"))
+    statuses = [client.get("/v1/models", headers={"X-API-Key": key}).status_code for key in (first, second, third)]
+    assert statuses == [401, 200, 401]
+    problems = client.get("/readyz").json()["key_problems"]
+    assert [problem.split(" ")[1] for problem in problems] == ["2", "3", "4", "5"]
+    metrics = client.get("/metrics", headers={"X-API-Key": second}).text
+    assert "ray_iqa_http_key_problems 4.0" in metrics
+    path.write_text(lines[0])
+    assert "ray_iqa_http_key_problems 0.0" in client.get("/metrics", headers={"X-API-Key": second}).text
+
+
+def test_a_change_that_leaves_size_inode_and_times_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    first, second = new_key(), new_key()
+    path.write_text(f"{hash_of(first)} a\n")
+    before = path.stat()
+    ring = KeyRing(path)
+    path.write_text(f"{hash_of(second)} a\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_ino == before.st_ino
+    assert (ring.name_of(first), ring.name_of(second)) == (None, "a")
 
 
 def test_without_keys_only_this_machine_is_answered() -> None:

@@ -1,7 +1,14 @@
 import asyncio
+import errno
 import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +18,8 @@ from ray_iqa.config.serve import DecodingConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import DataError
 from ray_iqa.http.decoding import DecodeWorkers
+
+ALLOWED = {b"", b"LD_LIBRARY_PATH", b"PYTHONPATH", b"PYTHONHOME", b"OMP_NUM_THREADS"}
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +68,57 @@ def test_a_decoder_may_not_take_more_memory_than_allowed(slow_jpeg: bytes) -> No
                 pass
 
     asyncio.run(run())
+
+
+def test_a_decoder_has_nothing_that_it_has_no_use_for(
+    png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a secret of the service")
+
+    async def run() -> None:
+        workers = DecodeWorkers(DecodingConfig(num_workers=1, timeout_s=7.0))
+        with tempfile.TemporaryFile() as secret:
+            os.set_inheritable(secret.fileno(), True)
+            await workers.start()
+        async with workers.decoded(png()):
+            [process] = workers._idle  # of what runs there the class says nothing
+            found = Path(f"/proc/{process.pid}")
+            environment = (found / "environ").read_bytes().split(b"\0")
+            assert {name.partition(b"=")[0] for name in environment} <= ALLOWED
+            assert {int(each.name) for each in (found / "fd").iterdir()} == {0, 1, 2, 3}
+            assert (found / "fd" / "1").readlink() == (found / "fd" / "2").readlink()
+            assert "NoNewPrivs:\t1" in (found / "status").read_text()
+            limits = dict(re.findall(r"^Max (.+?) {2,}(\S+ +\S+)", (found / "limits").read_text(), re.MULTILINE))
+        zero = {limits[name].split()[1] for name in ("file size", "core file size", "processes")}
+        assert zero == {"0"}
+        assert limits["open files"].split() == ["16", "16"]
+        assert 8 <= int(limits["cpu time"].split()[0]) <= 15  # the seconds of one file more than it has had
+        for name in ("address space", "data size"):
+            assert 2**31 < int(limits[name].split()[1]) < 2**32
+        workers.close()
+
+    asyncio.run(run())
+
+
+def test_a_decoder_that_is_taken_over_can_fill_neither_disk_nor_memory(tmp_path: Path) -> None:
+    """What a program that took it over would be told."""
+    script = f"""
+import os
+from ray_iqa.config.serve import DecodingConfig
+from ray_iqa.http import decoder
+decoder._confine(DecodingConfig())
+for attempt in (
+    lambda: os.write(os.open({str(tmp_path / "x")!r}, os.O_CREAT | os.O_WRONLY), b"x"),
+    lambda: [open("/dev/null") for _ in range(20)],
+    lambda: bytearray(3 * 2**30),
+):
+    try:
+        attempt()
+    except (OSError, MemoryError) as error:
+        print(type(error).__name__, getattr(error, "errno", ""))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [f"OSError {errno.EFBIG}", f"OSError {errno.EMFILE}", "MemoryError "]
 
 
 def test_the_largest_pictures_allowed_fit_in_the_memory_allowed() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Message, Receive, Scope, Send
 
 from ray_iqa.config.serve import LimitsConfig
+from ray_iqa.http.admission import Admission
 from ray_iqa.http.doorkeeper import Doorkeeper
 from ray_iqa.http.guard import Guard
 from ray_iqa.http.metrics import HttpMetrics
@@ -26,7 +27,7 @@ class Service:
 
     def add_replica(self) -> None:
         settings = Settings(LimitsConfig(max_pending_requests=2))
-        self.replicas.append(Guard(self._answer, settings, HttpMetrics(), names_requests=False))
+        self.replicas.append(Guard(Admission(self._answer, settings), HttpMetrics(), names_requests=False))
 
     async def ask(self, method: str = "POST", path: str = "/", after: asyncio.Event | None = None) -> Message:
         """Start of the answer."""

@@ -3,6 +3,7 @@ import asyncio
 from starlette.types import Message, Receive, Scope, Send
 
 from ray_iqa.config.serve import LimitsConfig
+from ray_iqa.http.admission import Admission
 from ray_iqa.http.guard import Guard
 from ray_iqa.http.metrics import HttpMetrics
 from ray_iqa.http.settings import Settings
@@ -19,7 +20,8 @@ def test_more_requests_than_it_can_take_are_refused_unread() -> None:
         await send({"type": "http.response.body"})
 
     metrics = HttpMetrics()
-    guard = Guard(slow, Settings(LimitsConfig(max_pending_requests=2)), metrics, names_requests=True)
+    admission = Admission(slow, Settings(LimitsConfig(max_pending_requests=2)))
+    guard = Guard(admission, metrics, names_requests=True)
     num_read = 0
 
     async def receive() -> Message:

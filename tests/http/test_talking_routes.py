@@ -90,14 +90,13 @@ def test_what_cannot_be_described_is_refused(talking: TestClient, body: dict[str
     assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
 
 
-def test_a_service_without_a_reasoning_model_says_so(client: TestClient) -> None:
-    for path, body in (
-        ("/v1/describe", {"images": ["aGk="]}),
-        ("/v1/chat/completions", {"model": "reasoning", "messages": [{"role": "user", "content": "?"}]}),
-    ):
-        reply = client.post(path, json=body)
-        assert (reply.status_code, reply.json()["type"]) == (404, "urn:ray-iqa:problem:no-such-model")
-    assert client.post("/v1/batches", json={"input": "a"}).json()["type"] == "urn:ray-iqa:problem:batches-off"
+def test_routes_of_what_a_service_has_not_do_not_exist(client: TestClient, talking: TestClient) -> None:
+    absent = {"/v1/describe", "/v1/chat/completions", "/v1/batches", "/v1/batches/{batch_id}"}
+    for path in absent:
+        reply = client.post(path, json={})
+        assert (reply.status_code, reply.json()["type"]) == (404, "urn:ray-iqa:problem:not-found"), path
+    described, everything = (set(each.get("/openapi.json").json()["paths"]) for each in (client, talking))
+    assert everything - described == absent
 
 
 def _chat(talking: TestClient, content: object, **more: object) -> dict[str, object]:
