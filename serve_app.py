@@ -20,7 +20,7 @@ from ray_iqa.config.serve import ServeConfig
 _INGRESS = serve.deployment(
     name="Ingress",
     max_ongoing_requests=64,
-    max_queued_requests=256,
+    max_queued_requests=2048,  # of anybody: whether there is a key is looked at in the replica
     backpressure_config={"status_code": 503, "retry_after_s": 1.0},
     ray_actor_options={"num_cpus": 0.25},
     graceful_shutdown_timeout_s=60.0,

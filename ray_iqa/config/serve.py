@@ -26,7 +26,7 @@ class LimitsConfig(Section):
     """Requests with a body that one ingress replica answers at a time; more are refused before they are read. About
     twice what keeps a light replica busy, so that what is accepted is answered in seconds."""
     request_timeout_s: PositiveFloat = 60.0
-    """From the first byte of a request to its answer, reading included."""
+    """From the headers of a request to its answer, reading included; a streamed answer may take as long again."""
     fetch_hosts: tuple[FetchHost, ...] = ()
     """Hosts from which https URLs of pictures are fetched, such as images.example.org or *.example.org; none are."""
     fetch_timeout_s: PositiveFloat = 10.0
@@ -56,7 +56,7 @@ class AccessConfig(Section):
     """Who may ask, and how often."""
 
     keys_file: str | None = None
-    """Hashed API keys, one `<sha256> <name>` per line (see `ray-iqa serve key`); reloaded when it changes."""
+    """Hashed API keys, one `<sha256> <name>` per line (see `ray-iqa serve key`); as it is at each request."""
     no_auth: bool = False
     """Answer without keys, to this machine only."""
     requests_per_second: PositiveFloat = 10.0

@@ -1,14 +1,19 @@
-"""Refuses bodies in front of a service that has just said that it is full, where a refusal costs least."""
+"""In front of a service: bodies are refused where it costs least once it is full, and strangers stand in line."""
 
+import asyncio
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ray_iqa.http.admission import FULL_HEADER, full
-from ray_iqa.http.guard import SAFE_HEADERS, request_id_of
+from ray_iqa.http.guard import SAFE_HEADERS, Body, request_id_of
+from ray_iqa.http.keys import hash_of
 
+_MAX_INSIDE, _MAX_IN_LINE, _MAX_KNOWN = 16, 1000, 10_000
 _BELIEVED_S = 0.5
 _FULL = FULL_HEADER.lower().encode()
 
@@ -20,6 +25,9 @@ class Doorkeeper:
     of them has been answered does the next one pass. What the service said is forgotten after half a second, since
     others may have left through another door, or a replica may have come.
 
+    Whoever has not yet been served with the key that comes now (or without one, where none is needed) is a stranger. A
+    few of them are inside at a time, the others wait unread, so that those who are known never wait behind them.
+
     Args:
         app: carries requests to the service; it must lead to nothing else.
         clock: seconds, never going back.
@@ -29,10 +37,29 @@ class Doorkeeper:
         self._app, self._clock = app, clock
         self._num_inside = 0
         self._num_fitting, self._until = math.inf, 0.0
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._strangers, self._num_strangers = asyncio.Semaphore(_MAX_INSIDE), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})  # nothing behind the door speaks it
+        elif scope["path"].startswith("/-/"):  # of the proxy itself
+            await self._app(scope, receive, send)
+        elif (caller := _caller(scope)) in self._known:
+            await self._admit(scope, receive, send, caller)
+        elif self._num_strangers >= _MAX_IN_LINE:
+            await _refuse(scope, receive, send)
+        else:
+            self._num_strangers += 1
+            try:
+                async with self._strangers:
+                    await self._admit(scope, receive, send, caller)
+            finally:
+                self._num_strangers -= 1
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send, caller: str) -> None:
+        if scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
         if self._clock() >= self._until:
@@ -43,8 +70,10 @@ class Doorkeeper:
         num_before = self._num_inside
 
         async def listen(message: Message) -> None:
-            if message["type"] == "http.response.start" and _FULL in (name.lower() for name, _ in message["headers"]):
-                self._believe(max(num_before, self._num_inside - 1))
+            if message["type"] == "http.response.start":
+                if _FULL in (name.lower() for name, _ in message["headers"]):
+                    self._believe(max(num_before, self._num_inside - 1))
+                self._learn(caller, message["status"])
             await send(message)
 
         self._num_inside += 1
@@ -52,6 +81,16 @@ class Doorkeeper:
             await self._app(scope, receive, listen)
         finally:
             self._num_inside -= 1
+
+    def _learn(self, caller: str, status: int) -> None:
+        """What is not public and was answered well was asked with a good key; public routes take no bodies."""
+        if status == 401:
+            self._known.pop(caller, None)
+        elif status < 300:
+            self._known[caller] = None
+            self._known.move_to_end(caller)
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
 
     def _believe(self, num_fitting: int) -> None:
         """The smallest number that a refusal had before it.
@@ -64,9 +103,15 @@ class Doorkeeper:
         self._num_fitting = min(self._num_fitting, num_fitting)
 
 
+def _caller(scope: Scope) -> str:
+    headers = Headers(scope=scope)
+    return hash_of(f"{headers.get('authorization')}\n{headers.get('x-api-key')}")
+
+
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     problem, request_id = full(), request_id_of(scope)
     scope.setdefault("state", {})["problem"] = problem.name
     response = problem.response(request_id)
-    response.headers.update(SAFE_HEADERS | {"X-Request-Id": request_id})
+    closing = {} if Body(scope, receive).is_read else {"Connection": "close"}
+    response.headers.update(SAFE_HEADERS | closing | {"X-Request-Id": request_id})
     await response(scope, receive, send)

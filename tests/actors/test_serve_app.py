@@ -6,6 +6,7 @@ import io
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,12 +21,15 @@ from ray import serve
 from ray.serve.config import ProxyLocation
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeDeploySchema
+from slow_bodies import besiege, ingress_bytes
 
+from ray_iqa.http.keys import hash_of
 from ray_iqa.rali.artifact import Artifact
 from ray_iqa.rali.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.rali.small_clip import build_small_clip
 
+KEY = {"X-API-Key": "iqa_of-the-tests"}
 REPOSITORY = Path(__file__).parents[2]
 NOT_HERE = {
     "ray_serve_num_http_error_requests_total",  # is there once a request was refused
@@ -74,6 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scorer(folder: Path) -> RaliScorer:
+    (folder / "keys").write_text(f"{hash_of(KEY['X-API-Key'])} tests\n")
     save_artifact(folder / "new", seed=2)
     return save_artifact(folder / "first", seed=1)
 
@@ -93,7 +98,7 @@ def _deploy(artifact: Path) -> None:
     """What `serve deploy` does, with small queues; a second call changes what runs."""
     arguments = {
         "light": {"artifact": str(artifact.parent / "first"), "max_batch_pixels": 40_000},
-        "access": {"no_auth": True, "requests_per_second": 10_000, "burst": 10_000},
+        "access": {"keys_file": str(artifact.parent / "keys"), "requests_per_second": 10_000, "burst": 10_000},
     }
     light = {"max_ongoing_requests": 4, "max_queued_requests": 6, "user_config": {"artifact": str(artifact)}}
     limits = {"max_images": 30, "request_timeout_s": 300}
@@ -108,7 +113,7 @@ def _deploy(artifact: Path) -> None:
 
 def test_scores_are_those_of_the_scorer_whatever_the_batch(url: str, scorer: RaliScorer) -> None:
     expected = [row.value for row in scorer.score([_picture(seed) for seed in range(24)])]
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, headers=KEY, timeout=60) as client:
         alone = client.post("/v1/score", files=_files(0))
         together = client.post("/v1/score", files=_files(*range(24)))
         description = client.get("/openapi.json").json()
@@ -121,7 +126,7 @@ def test_scores_are_those_of_the_scorer_whatever_the_batch(url: str, scorer: Ral
 def test_an_overload_is_refused_politely_and_passes(url: str) -> None:
     async def flood() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=100)
-        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=60, limits=limits) as client:
             return await asyncio.gather(*(client.post("/v1/score", files=_files(seed)) for seed in range(100)))
 
     replies = asyncio.run(flood())
@@ -129,12 +134,12 @@ def test_an_overload_is_refused_politely_and_passes(url: str) -> None:
     assert statuses == {200, 503}
     assert sum(reply.status_code == 200 for reply in replies) > 5
     assert all("retry-after" in reply.headers for reply in replies if reply.status_code == 503)
-    assert httpx.post(f"{url}/v1/score", files=_files(1), timeout=60).status_code == 200
+    assert httpx.post(f"{url}/v1/score", headers=KEY, files=_files(1), timeout=60).status_code == 200
 
 
 def test_the_proxy_refuses_for_a_full_service_and_all_it_took_are_answered(url: str) -> None:
     async def run() -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=300) as client:
+        async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=300) as client:
             await asyncio.sleep(1.0)  # whatever was refused before is forgotten
             slow = [SlowBody() for _ in range(12)]  # limits.max_pending_requests
             kind = {"Content-Type": "application/json"}
@@ -159,6 +164,33 @@ def test_the_proxy_refuses_for_a_full_service_and_all_it_took_are_answered(url: 
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("num_sockets", "pause_s", "seconds"), [(200, 1.0, 6.0), pytest.param(200, 0.0, 60.0, marks=pytest.mark.long)]
+)
+def test_bodies_without_a_key_stop_nobody_who_has_one(
+    url: str, num_sockets: int, pause_s: float, seconds: float
+) -> None:
+    async def run() -> tuple[Counter[str], list[int]]:
+        siege = asyncio.create_task(besiege(url, num_sockets, pause_s))
+        await asyncio.sleep(1.0)
+        statuses, until = [], time.monotonic() + seconds
+        async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client:
+            while time.monotonic() < until:
+                statuses.append((await client.post("/v1/score", files=_files(1))).status_code)
+                await asyncio.sleep(0.1)
+        siege.cancel()
+        return await siege, statuses
+
+    before = ingress_bytes()
+    answers, statuses = asyncio.run(run())
+    grown = ingress_bytes() - before
+    assert set(statuses) == {200}
+    assert len(statuses) > 3
+    assert set(answers) == {"401 Unauthorized"}
+    assert answers.total() >= num_sockets
+    assert grown <= 20_000_000
+
+
 class SlowBody:
     """One picture as JSON, held back after the first few bytes."""
 
@@ -179,7 +211,7 @@ def _counted_by_a_proxy(problem: str) -> bool:
 
 def test_a_killed_replica_loses_no_accepted_request(url: str) -> None:
     async def load() -> list[httpx.Response]:
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client:
 
             async def keep_asking(first: int) -> list[httpx.Response]:
                 return [await client.post("/v1/score", files=_files(first + seed)) for seed in range(12)]
@@ -195,22 +227,22 @@ def test_a_killed_replica_loses_no_accepted_request(url: str) -> None:
 
 
 def test_user_config_swaps_the_model_without_a_restart(url: str, folder: Path) -> None:
-    before = httpx.get(f"{url}/v1/models", timeout=60).json()["data"][0]["revision"]
+    before = httpx.get(f"{url}/v1/models", headers=KEY, timeout=60).json()["data"][0]["revision"]
     replicas = _light_replicas()
     _deploy(folder / "new")
     deadline = time.monotonic() + 300
-    while (after := httpx.get(f"{url}/v1/models", timeout=60).json()["data"][0]["revision"]) == before:
+    while (after := httpx.get(f"{url}/v1/models", headers=KEY, timeout=60).json()["data"][0]["revision"]) == before:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     expected = RaliScorer.load(folder / "new").score([_picture(5)])[0].value
-    item = httpx.post(f"{url}/v1/score", files=_files(5), timeout=60).json()["data"][0]
+    item = httpx.post(f"{url}/v1/score", headers=KEY, files=_files(5), timeout=60).json()["data"][0]
     assert (item["value"], item["revision"]) == (pytest.approx(expected, abs=1e-4), after)
     assert _light_replicas() == replicas
 
 
 def test_prometheus_gets_what_the_dashboard_charts_from_rays_exporter(url: str) -> None:
-    httpx.post(f"{url}/v1/score", files=[*_files(1), ("file", ("x", b"broken", "image/png"))], timeout=60)
-    httpx.post(f"{url}/v1/score", json={"images": ["https://example.org/a.jpg"]}, timeout=60)
+    httpx.post(f"{url}/v1/score", headers=KEY, files=[*_files(1), ("file", ("x", b"broken", "image/png"))], timeout=60)
+    httpx.post(f"{url}/v1/score", headers=KEY, json={"images": ["https://example.org/a.jpg"]}, timeout=60)
     dashboard = (REPOSITORY / "configs" / "serve" / "grafana.json").read_text()
     charted = set(re.findall(r"\b(?:ray_ray_iqa|ray_serve)_\w+", dashboard)) - NOT_HERE
     assert len(charted) > 8

@@ -33,6 +33,12 @@ def test_every_make_target_of_the_readme_exists() -> None:
     assert named <= targets
 
 
+def test_no_page_starts_ray_without_tokens() -> None:
+    starting = [page for page in PAGES if "ray start" in page.read_text()]
+    assert starting
+    assert [page for page in starting if "RAY_AUTH_MODE=token" not in page.read_text()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()

@@ -12,6 +12,8 @@ from ray_iqa.http.problems import as_problem
 from ray_iqa.http.scores import BusyError
 from ray_iqa.http.settings import Settings
 
+STATUSES = {"/livez": 405}  # public: whatever key comes is not looked at
+
 
 class Service:
     """Replicas behind a doorkeeper; each takes two bodies and answers them when told to."""
@@ -29,7 +31,9 @@ class Service:
         settings = Settings(LimitsConfig(max_pending_requests=2))
         self.replicas.append(Guard(Admission(self._answer, settings), HttpMetrics(), names_requests=False))
 
-    async def ask(self, method: str = "POST", path: str = "/", after: asyncio.Event | None = None) -> Message:
+    async def ask(
+        self, method: str = "POST", path: str = "/", after: asyncio.Event | None = None, key: bytes = b"good"
+    ) -> Message:
         """Start of the answer."""
         sent: list[Message] = []
 
@@ -39,7 +43,7 @@ class Service:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        headers = [(b"x-request-id", b"of-the-client")]
+        headers = [(b"x-request-id", b"of-the-client"), (b"x-api-key", key), (b"content-length", b"9")]
         scope = {"type": "http", "method": method, "path": path, "headers": headers, "after": after}
         await self._door(scope, receive, send)
         return sent[0]
@@ -60,7 +64,8 @@ class Service:
             raise as_problem(BusyError("all replicas of this model are busy", 5.0))
         if scope["method"] == "POST":
             await self.release.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        status = STATUSES.get(scope["path"], 200 if (b"x-api-key", b"good") in scope["headers"] else 401)
+        await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body"})
 
 
@@ -150,3 +155,59 @@ def test_one_busy_model_closes_no_door() -> None:
         assert (await service.ask())["status"] == 200
 
     _with(1, check)
+
+
+async def _settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_who_is_known_does_not_stand_in_line_with_strangers() -> None:
+    async def check(service: Service) -> None:
+        service.release.set()
+        assert (await service.ask())["status"] == 200
+        assert (await service.ask(path="/livez", key=b"bad"))["status"] == 405  # makes nobody known
+        service.release.clear()
+        asked = service.asked
+        strangers = [asyncio.create_task(service.ask(key=b"bad%d" % (number % 3))) for number in range(1000)]
+        await _settle()
+        assert service.asked == asked + 16
+        refused = await service.ask(key=b"bad")
+        assert (refused["status"], dict(refused["headers"])[b"connection"]) == (503, b"close")
+        known = asyncio.create_task(service.ask())
+        await _settle()
+        assert service.asked == asked + 17
+        assert (await service.ask("GET"))["status"] == 200
+        service.release.set()
+        assert (await known)["status"] == 200
+        assert {(await task)["status"] for task in strangers} == {401}
+        assert (await service.ask(key=b"bad"))["status"] == 401
+
+    _with(9, check)
+
+
+def test_a_new_key_waits_for_its_turn_and_a_revoked_one_is_a_stranger_again() -> None:
+    async def check(service: Service) -> None:
+        strangers = [asyncio.create_task(service.ask(key=b"bad")) for _ in range(100)]
+        await _settle()
+        fresh = asyncio.create_task(service.ask())
+        service.release.set()
+        assert (await fresh)["status"] == 200
+        await asyncio.gather(*strangers)
+        STATUSES["/"] = 401
+        try:
+            assert (await service.ask())["status"] == 401
+        finally:
+            del STATUSES["/"]
+        service.release.clear()
+        line = [asyncio.create_task(service.ask(key=b"bad")) for _ in range(20)]
+        await _settle()
+        asked = service.asked
+        again = asyncio.create_task(service.ask())
+        await _settle()
+        assert service.asked == asked
+        service.release.set()
+        assert (await again)["status"] == 200
+        await asyncio.gather(*line)
+
+    _with(9, check)
