@@ -14,11 +14,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Text = Annotated[str, Field(max_length=1_000_000)]
+"""More than any context holds; a body may have as much as its picture needs."""
+
+
 class TextPart(_Strict):
     """Words."""
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class ImageUrl(_Strict):
@@ -42,7 +46,7 @@ class Message(_Strict):
     """One turn."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: Text | list[Part]
     name: str | None = Field(default=None, description="Changes nothing.")
 
 

@@ -7,7 +7,7 @@ from actors.cli import main
 from actors.serve_check import check_file
 from ray_iqa.config.serve import ServeConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.http.keys import KeyRing
+from ray_iqa.http.keys import KeyRing, hash_of, new_key
 from serve_app import build_app
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "serve").glob("*.yaml"))
@@ -74,6 +74,18 @@ def test_a_made_key_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     key = said.splitlines()[0].rpartition(" ")[2]
     assert KeyRing(tmp_path / "keys").name_of(key) == "team-a"
     assert main(["serve", "key", "two words"]) == 1
+
+
+def test_a_file_of_keys_that_is_here_is_looked_into(tmp_path: Path) -> None:
+    keys, path = tmp_path / "keys", tmp_path / "serve.yaml"
+    path.write_text(CONFIGS[2].read_text().replace("/data/secrets/ray-iqa-keys", str(keys)))
+    assert check_file(path) == []
+    where = "applications.0.args.access.keys_file"
+    keys.write_text(f"{hash_of(new_key())} team-a\nteam-b\n")
+    assert check_file(path) == [f"{where}: line 2 is not `<sha256 in hex> <name>`, so it is no key"]
+    keys.write_text("")
+    [finding] = check_file(path)
+    assert finding.startswith(f"{where}: access.keys_file must hold at least one key")
 
 
 def test_both_models_fit_on_the_two_cores_of_a_laptop() -> None:

@@ -156,6 +156,7 @@ CHATS: dict[str, tuple[object, int]] = {
     "temperature as text": ({"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}, 422),
     "penalty": ({"messages": [{"role": "user", "content": "x"}], "presence_penalty": -99}, 422),
     "stream as object": ({"messages": [{"role": "user", "content": "x"}], "stream": {}}, 422),
+    "a book": ({"messages": [{"role": "user", "content": "x" * 1_000_001}]}, 422),
     "huge seed": ({"messages": [{"role": "user", "content": "x"}], "seed": 10**300}, 200),
     "another model": ({"messages": [{"role": "user", "content": "x"}], "model": "gpt"}, 404),
     **{
