@@ -10,6 +10,8 @@ from ray_iqa.data.checks.leakage import check_contents, check_pictures
 from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import once
+from ray_iqa.errors import DataError
 
 
 def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_images: bool = True) -> list[Finding]:
@@ -30,7 +32,16 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
             own_facts = inspect_images(own)
             findings += check_files(own_facts)
             facts += own_facts
-    return [*findings, *check_contents(rows), *check_pictures(facts)]
+    return [*findings, *_check_once(rows), *check_contents(rows), *check_pictures(facts)]
+
+
+def _check_once(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
+    """No image is there twice, in one manifest or in several."""
+    for dataset in sorted({row.dataset for row in rows}):
+        try:
+            once(((row.path, row.image_id, row) for row in rows if row.dataset == dataset), "image_id {!r}")
+        except DataError as error:
+            yield Finding(severity="error", check="count", dataset=dataset, message=str(error))
 
 
 def _check_labels(rows: Sequence[ManifestRow], *, complete: bool, open_images: bool) -> Iterator[Finding]:

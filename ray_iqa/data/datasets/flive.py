@@ -9,6 +9,7 @@ from pathlib import Path
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, find_file, label_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import DataError
 
 
 def read(root: Path) -> list[ManifestRow]:
@@ -19,7 +20,10 @@ def read(root: Path) -> list[ManifestRow]:
     val = _names(find_file(folder, "labels=640_padded.csv"), valid_only=True) - test
     images = ImageFiles(root, ["database", "images", "."])
     rows = []
-    for place, record in csv_records(labels, ["name", "mos"]):
+    records = list(csv_records(labels, ["name", "mos"]))
+    if test and test.isdisjoint(record["name"] for _, record in records):
+        raise DataError(f"labels640.csv must name pictures of {labels.name}, but none of its {len(test):,} is there")
+    for place, record in records:
         name = record["name"]
         split = "test" if name in test else "val" if name in val else "train"
         rows.append(

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import pytest
 from native_copies import touch_image, write_lines
 
 from ray_iqa.data.datasets import flive
+from ray_iqa.errors import DataError
 
 NAMES = ["voc_emotic_ava/a.jpg", "voc_emotic_ava/b.jpg", "blur_dataset/c.jpg", "blur_dataset/d.jpg"]
 
@@ -27,3 +29,11 @@ def test_sets_come_from_their_lists(tmp_path: Path) -> None:
 def test_without_the_lists_there_is_no_split(tmp_path: Path) -> None:
     write_lines(tmp_path / "database/labels_image.csv", "name,mos", f"{NAMES[0]},60.5")
     assert [row.split for row in flive.read(tmp_path)] == [None]
+
+
+def test_a_list_of_other_names_is_refused(tmp_path: Path) -> None:
+    write_lines(tmp_path / "labels_image.csv", "name,mos", f"{NAMES[0]},60.5")
+    write_lines(tmp_path / "labels640.csv", "name_image,mos_image", "a.jpg,60.5")
+    (tmp_path / "images").mkdir()
+    with pytest.raises(DataError, match=r"labels640.csv must name pictures of labels_image.csv, but none of its 1"):
+        flive.read(tmp_path)
