@@ -63,15 +63,9 @@ class ColumnScorer:
         return str(dataset) if self._with_dataset else "", name if self._by_id else whole(name)
 
     def _rows_by_id(self, images: Sequence[LabelledImage], keys: Sequence[tuple[str, str]]) -> _Rows:
-        image_of: dict[tuple[str, str], LabelledImage] = {}
-        for key, image in zip(keys, images, strict=True):
-            first = image_of.setdefault(key, image)
-            if key in self._scores and first.dataset != image.dataset:
-                raise DataError(
-                    f"{self._file}: the row of image_id {image.image_id!r} fits an image of {first.dataset!r} and one "
-                    f"of {image.dataset!r}; the file needs a column dataset"
-                )
-        return {key: key for key in keys if key in self._scores}
+        places = (f"image {image.image_id!r} of {image.dataset!r}" for image in images)
+        served = ((place, key, key) for place, key in zip(places, keys, strict=True) if key in self._scores)
+        return once(served, f"{self._file.name} needs a column dataset, for its row of {{0[1]!r}}")
 
     def _rows_by_path(self, keys: Sequence[tuple[str, str]]) -> _Rows:
         """Images of one path are one picture."""

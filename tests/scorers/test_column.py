@@ -61,7 +61,9 @@ def test_one_row_never_serves_two_images(tmp_path: Path) -> None:
 def test_an_id_of_two_datasets_needs_the_dataset(tmp_path: Path) -> None:
     images = image("1"), image("1", "e"), image("x/2"), image("2")
     assert scores_of(tmp_path / "s.csv", "image_id,a\nx/2,7\n", "a", *images) == [None, None, 7.0, None]
-    with pytest.raises(DataError, match="image_id '1' fits an image of 'd' and one of 'e'; the file needs a column d"):
+    with pytest.raises(
+        DataError, match=r"of 'e': s.csv needs a column dataset, for its row of '1' is already at image '1' of 'd'"
+    ):
         scores_of(tmp_path / "s.csv", "image_id,a\n1,2\n", "a", *images)
 
 
