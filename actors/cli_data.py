@@ -77,8 +77,10 @@ def _list(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from ray_iqa.data.check import check_rows
     from ray_iqa.data.located import read_located
+    from ray_iqa.data.rows import unique_rows
 
-    rows = [row for manifest in arguments.manifests for row in read_located(manifest)]
+    placed = ((row.path, row) for manifest in arguments.manifests for row in read_located(manifest))
+    rows = unique_rows(placed)
     findings = check_rows(rows, complete=not arguments.part, open_images=not arguments.labels_only)
     sys.stdout.write("".join(f"{finding}\n" for finding in findings))
     num_errors = sum(finding.severity == "error" for finding in findings)

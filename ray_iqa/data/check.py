@@ -5,13 +5,11 @@ from collections.abc import Iterator, Sequence
 from ray_iqa.data.checks.direction import check_direction
 from ray_iqa.data.checks.files import ImageFacts, check_files, inspect_images
 from ray_iqa.data.checks.finding import Finding
-from ray_iqa.data.checks.labels import check_count, check_references, check_scale, check_scenes, check_spread
+from ray_iqa.data.checks.labels import check_count, check_scale, check_scenes, check_spread
 from ray_iqa.data.checks.leakage import check_contents, check_pictures
-from ray_iqa.data.contents import with_contents
+from ray_iqa.data.contents import with_contents, without_contents
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.rows import ManifestRow
-from ray_iqa.data.unique import once
-from ray_iqa.errors import DataError
 
 
 def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_images: bool = True) -> list[Finding]:
@@ -32,16 +30,7 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
             own_facts = inspect_images(own)
             findings += check_files(own_facts)
             facts += own_facts
-    return [*findings, *_check_once(rows), *check_contents(rows), *check_pictures(facts)]
-
-
-def _check_once(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
-    """No image is there twice, in one manifest or in several."""
-    for dataset in sorted({row.dataset for row in rows}):
-        try:
-            once(((row.path, row.image_id, row) for row in rows if row.dataset == dataset), "image_id {!r}")
-        except DataError as error:
-            yield Finding(severity="error", check="count", dataset=dataset, message=str(error))
+    return [*findings, *check_contents(rows), *check_pictures(facts)]
 
 
 def _check_labels(rows: Sequence[ManifestRow], *, complete: bool, open_images: bool) -> Iterator[Finding]:
@@ -51,5 +40,6 @@ def _check_labels(rows: Sequence[ManifestRow], *, complete: bool, open_images: b
     yield from check_scale(rows, known)
     yield from check_spread(rows, known)
     yield from check_scenes(rows, known)
-    yield from check_references(rows)
+    if problem := without_contents(rows):
+        yield Finding(severity="error", check="references", dataset=rows[0].dataset, message=problem)
     yield from check_direction(rows, known, open_images=open_images)

@@ -107,6 +107,16 @@ def test_names_of_the_field_keep_contents_together(tmp_path: Path, capsys: pytes
     assert "50 of 50 rows of dataset 'live' have no ref_id" in capsys.readouterr().err
 
 
+def test_an_image_in_two_manifests_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifests = [tmp_path / name / "m.csv" for name in "ab"]
+    for manifest in manifests:
+        manifest.parent.mkdir()
+        manifest.write_text("dataset,image_id,path,mos,direction\nd,1,x.png,1,higher\n")
+    assert main(["data", "check", *map(str, manifests)]) == 1
+    sentence = f"{tmp_path}/b/x.png: image_id '1' of dataset 'd' is already at {tmp_path}/a/x.png"
+    assert sentence in capsys.readouterr().err
+
+
 def test_options_that_would_overrule_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.csv").write_text("a,b,m\n1.png,2.png,1\n")
     files = str(tmp_path / "mine.csv"), str(tmp_path / "o.csv")

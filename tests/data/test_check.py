@@ -88,15 +88,6 @@ def test_a_row_count_off_by_seven(rows: list[ManifestRow], how: str) -> None:
     assert not [text for text in errors(rows, complete=False) if text.startswith("count")]
 
 
-def test_an_image_that_two_manifests_hold_is_found() -> None:
-    rows = [replace(row, dataset="mine") for row in kadid(2)]
-    again = replace(rows[3], path="/other/I01_01_04.png")
-    assert "count: /other/I01_01_04.png: image_id 'I01_01_04.png' is already at /data/I01_01_04.png" in errors(
-        [*rows, again]
-    )
-    assert not errors(rows)
-
-
 def test_labels_scaled_inside_each_scene_are_recognised() -> None:
     rows = [
         ManifestRow(dataset="sr", image_id=f"{scene}-{k}", path="x", ref_id=str(scene), mos=mos, direction="higher")

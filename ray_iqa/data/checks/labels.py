@@ -1,4 +1,4 @@
-"""Checks that need the labels of one dataset only: count, scale, spread, scenes, references."""
+"""Checks that need the labels of one dataset only: count, scale, spread, scenes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ray_iqa.data.checks.finding import Finding, Severity
-from ray_iqa.data.contents import without_contents
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.votes import share_below_votes
@@ -97,12 +96,6 @@ def check_scenes(rows: Sequence[ManifestRow], known: PublicDataset | None) -> It
             "inside each scene? Then they are not comparable across scenes, and rows need a group_id"
         )
         yield Finding(severity="warning", check="labels", dataset=dataset, message=message)
-
-
-def check_references(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
-    """Where contents are shown several times, every row tells its own: splits and intervals need it."""
-    if problem := without_contents(rows):
-        yield Finding(severity="error", check="references", dataset=rows[0].dataset, message=problem)
 
 
 def _scale(rows: Sequence[ManifestRow], labels: Vector) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Finding and reading the files of a dataset: upper and lower case vary between copies, folders move."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError
 
 Record = tuple[str, Mapping[str, Any]]  # (place for error messages, value by column); Any: as the file types them
-Listing = dict[Path, dict[str, list[Path]]]  # of each folder, files by their name in lower case
+Listing = dict[Path, dict[str, Path]]  # of each folder, files by their name in lower case
 
 
 class ImageFiles:
@@ -176,29 +177,22 @@ def _check_columns(found: Sequence[str], needed: Sequence[str], place: str) -> N
 
 
 def _actual(folder: Path, name: str, listing: Listing) -> Path:
-    """``folder / name`` with each part spelt as it is on disk.
-
-    Raises:
-        DataError: only files of other upper and lower case are there, and several of them.
-    """
+    """``folder / name`` with each part spelt as it is on disk, where that is not one of several ways."""
     for part in Path(name).parts:
         exact = folder / part
         if not exact.exists():
             if folder not in listing:
                 listing[folder] = _names(folder)
-            found = listing[folder].get(part.lower(), [exact])
-            if len(found) > 1:
-                raise DataError(f"{exact} is not there, and both {found[0]} and {found[1]} could be meant")
-            exact = found[0]
+            exact = listing[folder].get(part.lower(), exact)
         folder = exact
     return folder
 
 
-def _names(folder: Path) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
+def _names(folder: Path) -> dict[str, Path]:
+    """Entries by their name in lower case, without those that differ by case only."""
     try:
-        for entry in sorted(folder.iterdir()):
-            found.setdefault(entry.name.lower(), []).append(entry)
+        entries = list(folder.iterdir())
     except OSError:  # no such folder
         return {}
-    return found
+    counts = Counter(entry.name.lower() for entry in entries)
+    return {entry.name.lower(): entry for entry in entries if counts[entry.name.lower()] == 1}
