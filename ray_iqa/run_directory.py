@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ray_iqa.config.load import dump_config
 from ray_iqa.errors import CheckpointError
 from ray_iqa.files import PARTIAL, writable_folder, write_text
 
+logger = logging.getLogger(__name__)
 MAY_CHANGE = (
     "run_dir",
     "schedule.*",
@@ -41,7 +43,8 @@ MAY_CHANGE = (
 class RunDirectory:
     """Holds ``path`` for one process while its ``with`` block runs.
 
-    The lock belongs to the open file, so it goes with the process however that ends.
+    The lock belongs to the open file, so it goes with the process however that ends. A file system without locks is
+    used with a warning.
 
     Args:
         path: Created when missing.
@@ -82,13 +85,19 @@ class RunDirectory:
         lock = (self._path / "run.lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             lock.seek(0)
             holder = lock.read().strip() or "another process"
             lock.close()
             raise CheckpointError(
                 f"one driver may write {self._path} at a time, but {holder} does; stop it or choose another run_dir"
             ) from error
+        except OSError as error:  # Lustre without its option flock, NFS without a lock server
+            logger.warning(
+                "the file system of %s has no locks (%s): see to it that one driver at a time writes it",
+                self._path,
+                error.strerror,
+            )
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         lock.flush()

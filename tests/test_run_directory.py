@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ray_iqa.config.train import TrainConfig
-from ray_iqa.errors import CheckpointError
+from ray_iqa.errors import CheckpointError, OutputError
+from ray_iqa.files import PARTIAL
 from ray_iqa.run_directory import RunDirectory
 
 HOLD = """
@@ -96,4 +99,30 @@ def test_unreadable_resolved_configuration_is_one_sentence(tmp_path: Path) -> No
     (tmp_path / "resolved.json").write_text("{")
     (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(CheckpointError, match="not readable as JSON"), RunDirectory(tmp_path, _config()):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with RunDirectory(tmp_path, _config()):
+        assert (tmp_path / "resolved.json").exists()
+    assert f"the file system of {tmp_path} has no locks ({os.strerror(number)})" in caplog.text
+
+
+def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/run cannot be written: Not a directory"):
+        RunDirectory(tmp_path / "file" / "run", _config()).__enter__()
+
+
+def test_what_a_killed_write_left_does_not_count_as_begun(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, _config()):
+        (tmp_path / f"{PARTIAL}0.json").touch()
+    with RunDirectory(tmp_path, _config(reward={"format_weight": 0.5})):
         pass
