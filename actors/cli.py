@@ -8,26 +8,46 @@ from pathlib import Path
 from actors.cli_cluster import add_cluster_commands
 from actors.cli_data import add_data_commands
 from actors.cli_eval import add_eval_command
+from actors.cli_failures import check_words, flush_output, is_unread, open_streams, sentence_of
 from actors.cli_rali import add_rali_commands
 from actors.cli_report import add_report_commands
 from actors.cli_serve import add_serve_commands
+from actors.exit_codes import FAILURE, UNREAD
 from ray_iqa.errors import RayIqaError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for some pictures, 143 stopped."""
-    arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = arguments.command
+    """Run one sub-command.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for some pictures, 141 nobody reads the output, 143 stopped.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    name = ""
+    open_streams()
     try:
-        return command(arguments)
-    except RayIqaError as error:
-        sys.stderr.write(f"ray-iqa: {error}\n")
-        return 1
+        check_words(words)
+        arguments = _parser().parse_args(words)
+        name = " ".join(filter(None, (arguments.command_name, getattr(arguments, "part_name", None))))
+        command: Callable[[argparse.Namespace], int] = arguments.command
+        code = command(arguments)
+        sys.stdout.flush()
+    except (RayIqaError, ModuleNotFoundError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and is_unread():
+            return UNREAD
+        sentence = sentence_of(error, name)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"ray-iqa: {sentence}\n")
+        return FAILURE
+    else:
+        return code
+    finally:
+        flush_output()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ray-iqa", description="Image quality judged by a reasoning policy.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command_name")
 
     train = commands.add_parser("train", help="reinforcement learning to rank")
     train.add_argument("--config", required=True, help="YAML file, see configs/train/")
@@ -55,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     data = commands.add_parser("data", help="make and inspect datasets").add_subparsers(
-        required=True, metavar="COMMAND"
+        required=True, metavar="COMMAND", dest="part_name"
     )
     synth = data.add_parser("synth", help="write a distortion ladder with known quality: image files and manifests")
     synth.add_argument("folder")
@@ -69,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_commands(data)
 
     serve = commands.add_parser("serve", help="around `serve run` and `serve deploy`")
-    add_serve_commands(serve.add_subparsers(required=True, metavar="COMMAND"))
+    add_serve_commands(serve.add_subparsers(required=True, metavar="COMMAND", dest="part_name"))
     return parser
 
 
