@@ -20,11 +20,11 @@ EXTRAS = dict.fromkeys(
     "export-onnx": "light,onnx",
     "track": "light,report",
     "report": "light,report",
-    "data convert": "data",
     "serve check": "serve",
-    "serve key": "serve",
 }
 """What of pyproject.toml a command needs beside the core."""
+_EXTRA_OF = {"httpx": "client", "tenacity": "client"}
+"""Of modules that are imported for some arguments only."""
 _OWN = ("ray_iqa", "actors", "serve_app")
 
 
@@ -73,9 +73,10 @@ def sentence_of(error: Exception, command: str) -> str | None:
         case RayIqaError():
             return str(error)
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] not in _OWN and command in EXTRAS:
+            module = name.partition(".")[0]
+            extra = _EXTRA_OF.get(module, EXTRAS[command])
             return (
-                f"`ray-iqa {command}` needs the module {name.partition('.')[0]}, which is not installed: "
-                f"pip install 'ray-iqa[{EXTRAS[command]}]'"
+                f"`ray-iqa {command}` needs the module {module}, which is not installed: pip install 'ray-iqa[{extra}]'"
             )
         case OSError(filename=str() | bytes() as name):
             return f"{os.fsdecode(name)} cannot be used: {error.strerror}; name another path or mend this one"

@@ -25,6 +25,7 @@ from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.remote import is_url
 from ray_iqa.errors import RayIqaError, ResourceError
 from ray_iqa.memory import PolicySize
+from ray_iqa.path_text import text_path
 from ray_iqa.preflight import Inputs, check_inputs
 
 
@@ -125,4 +126,4 @@ def _paths(config: TrainConfig, inputs: Inputs | None) -> list[str]:
     folder = Path(config.policy.model)
     paths = [str(folder.absolute())] if folder.exists() else []
     local = [image for image in inputs.validation if not is_url(image.image_path)] if inputs is not None else []
-    return paths + list({image.dataset: str(Path(image.image_path).absolute()) for image in local}.values())
+    return paths + list({image.dataset: text_path(Path(image.image_path).absolute()) for image in local}.values())

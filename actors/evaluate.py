@@ -99,6 +99,8 @@ def _check(models: Sequence[ModelSpec], config: EvalConfig) -> None:
         match model.kind:
             case "policy":
                 check_model(model.source)
+            case "endpoint":
+                open_scorer(model, config)  # imports what it needs, and asks nobody
             case "pyiqa":
                 check_installed()
 

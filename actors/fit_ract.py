@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -28,7 +26,7 @@ from ray_iqa.errors import ConfigError
 from ray_iqa.grpo.idle_steps import NOT_FINITE, IdleSteps
 from ray_iqa.preflight import check_model, output_folder
 from ray_iqa.rali.ract import LessonPlan, lessons
-from ray_iqa.rali.records import table_to_records
+from ray_iqa.rali.records import read_records
 from ray_iqa.run_directory import RunDirectory
 from ray_iqa.telemetry.curves import Curves
 from ray_iqa.types import Progress
@@ -63,7 +61,7 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
 
 def _plan(config: FitRactConfig) -> LessonPlan:
     files = annotation_files(config.texts.annotations)
-    records = table_to_records(pa.concat_tables([pq.ParquetFile(file).read() for file in files]))
+    records = read_records(files)
     chosen = lessons(records, config.texts.scored_dataset, config.texts.texts_per_image)
     return LessonPlan(chosen, _PolicyEncoder(config.policy), config.schedule.images_per_step, config.seed)
 

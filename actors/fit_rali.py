@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 import ray.data
 import ray.train
@@ -24,9 +23,10 @@ from actors.placement import connect, require, worker_environment
 from ray_iqa.config.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError, DataError, RayIqaError
+from ray_iqa.path_text import text_path
 from ray_iqa.preflight import output_folder
 from ray_iqa.rali.fit_data import RecordedTexts, fit_images
-from ray_iqa.rali.records import table_to_records
+from ray_iqa.rali.records import read_records, table_to_records
 from ray_iqa.run_directory import RunDirectory
 
 SCORER = "scorer"
@@ -150,9 +150,9 @@ def annotation_files(names: Sequence[str]) -> list[str]:
 
 def _check(config: FitRaliConfig, files: list[str]) -> None:
     """Everything about the annotations that would stop every worker."""
-    records = table_to_records(pa.concat_tables([pq.ParquetFile(file).read() for file in files]))
+    records = read_records(files)
     images = fit_images(records, config.fit.target)
-    missing = [str(path) for path in images.images if not Path(str(path)).is_file()]
+    missing = [str(path) for path in images.images if not Path(text_path(str(path))).is_file()]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(images.ids)} annotated pictures are missing, the first is {missing[0]}"

@@ -10,6 +10,7 @@ from ray_iqa.files import writable_folder
 from ray_iqa.statistics.means import PairedChange
 from ray_iqa.tables import text_table
 from ray_iqa.telemetry.curves import Curves
+from ray_iqa.telemetry.event_file import summaries
 from ray_iqa.tracking import Scores, StepProgress, progress, prompts, step_folders
 
 _HEADER = ("step", "pictures", "failed", "mean [95 %]", "since first [95 %]", "p", "since previous [95 %]", "p")
@@ -30,6 +31,7 @@ def run(names: Sequence[str], model: str, out: str, device: str, seed: int) -> i
         OutputError: ``out`` cannot be written; nothing has been scored then.
     """
     writable_folder(out)
+    summaries()  # imported now: what is not installed must not be found out after the work
     pictures = {step: prompts(folder) for step, folder in step_folders(names).items()}
     rows = score_files([path for own in pictures.values() for path in own.values()], model, device)
     steps = progress(_scores(pictures, rows), seed=seed)

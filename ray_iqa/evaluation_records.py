@@ -81,7 +81,7 @@ def read_predictions(folder: Path) -> list[PredictionRow]:
             rows = [PredictionRow(**row) for row in stream.read().to_pylist()]
     except FileNotFoundError as error:
         raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {PREDICTIONS}") from error
-    except (pa.ArrowException, TypeError) as error:
+    except (OSError, pa.ArrowException, TypeError) as error:
         raise DataError(f"{file} is not a table of predictions: {error}") from error
     found = ((f"{file} row {n}", (row.image_id, row.dataset, row.model), row) for n, row in enumerate(rows, start=1))
     return list(once(found, "image {0[0]!r} of dataset {0[1]!r} by model {0[2]!r}").values())

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and places that are known to take them before the work that fills them."""
+"""Files read as text or refused; files that appear whole or not at all, in places checked before the work."""
 
 import errno
 import os
@@ -11,7 +11,8 @@ from stat import S_IMODE
 from tempfile import gettempdir
 from uuid import uuid4
 
-from ray_iqa.errors import OutputError, RayIqaError
+from ray_iqa.errors import DataError, OutputError, RayIqaError
+from ray_iqa.path_text import NAMES
 
 PARTIAL = ".partial-"
 """How names begin of what is being written, or was when a process was killed; readers of a folder pass over them."""
@@ -72,9 +73,23 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
 
 
 def write_text(file: str | Path, text: str) -> None:
-    """Write UTF-8 as `whole_file` does."""
+    """Write UTF-8, names as `path_text`, as `whole_file` does."""
     with whole_file(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors=NAMES)
+
+
+def read_text(file: Path) -> str:
+    """Text of a UTF-8 file, without a byte order mark.
+
+    Raises:
+        DataError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from error
 
 
 def writable_file(file: str | Path) -> Path:

@@ -20,11 +20,12 @@ def path_text(path: str | Path) -> str:
 
 
 def text_path(text: str | Path) -> str:
-    """The path that `path_text` wrote, for opening; a file whose name has the four characters themselves is found."""
-    text = str(text)
-    if "\\x" not in text or os.path.lexists(text):
-        return text
-    return _ESCAPE.sub(lambda found: chr(0xDC00 + int(found[1], 16)), text)
+    """The path that `path_text` wrote, for opening; a name that has the four characters themselves is found."""
+    parts = str(text).split("/")
+    for place, part in enumerate(parts if "\\x" in str(text) else ()):
+        if not os.path.lexists("/".join(parts[: place + 1])):
+            parts[place] = _ESCAPE.sub(lambda found: chr(0xDC00 + int(found[1], 16)), part)
+    return "/".join(parts)
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ray_iqa.data.find_images import find_images
 from ray_iqa.errors import ConfigError
+from ray_iqa.path_text import path_text
 from ray_iqa.statistics.means import PairedChange, mean_interval, paired_change
 from ray_iqa.statistics.significance import holm
 
@@ -65,7 +66,7 @@ def prompts(folder: Path) -> dict[str, Path]:
         raise ConfigError(f"samples must be in a folder, but {folder} is none")
     found: dict[str, Path] = {}
     for picture in find_images([str(folder)]):
-        prompt = picture.relative_to(folder).with_suffix("").as_posix()
+        prompt = picture.relative_to(path_text(folder)).with_suffix("").as_posix()
         if prompt in found:
             raise ConfigError(f"pictures are paired by name, but {found[prompt]} and {picture} have the same")
         found[prompt] = picture

@@ -9,6 +9,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ray_iqa.data.remote import is_url, read_bytes
 from ray_iqa.errors import DataError
+from ray_iqa.path_text import text_path
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """What is decoded; everything else Pillow knows (EPS runs Ghostscript, FITS had bombs) is refused."""
@@ -29,7 +30,7 @@ def load_image(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Imag
     public IQA data sets and models read the stored values.
 
     Args:
-        source: path, URL of a file in an object store, or the content of an image file.
+        source: path, as it is or as `path_text`, URL of a file in an object store, or the content of an image file.
         max_pixels: width times height allowed, checked in the header before anything is decoded.
 
     Raises:
@@ -39,8 +40,9 @@ def load_image(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Imag
     name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     if isinstance(source, str) and is_url(source):
         source = read_bytes(source)
+    file = io.BytesIO(source) if isinstance(source, bytes) else text_path(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+        with Image.open(file, formats=FORMATS) as image:
             _check_num_pixels(image, max_pixels, name)
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image), _white_level(image), _white_is_zero(image))

@@ -64,7 +64,7 @@ def _source_and_split(word: str) -> tuple[str, str | None]:
 
 def _read(source: str) -> list[ManifestRow]:
     name, equals, folder = source.partition("=")
-    if equals and not Path(source).exists():
+    if equals and folder and not Path(source).exists():
         return public_dataset(name).rows(Path(folder))
     if Path(source).suffix not in _MANIFESTS:
         raise DataError(

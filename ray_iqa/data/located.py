@@ -7,6 +7,7 @@ from pathlib import Path
 from ray_iqa.data.manifest import read_rows, write_rows
 from ray_iqa.data.remote import is_url, located
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.path_text import path_text
 
 
 def read_located(manifest: Path) -> list[ManifestRow]:
@@ -21,7 +22,7 @@ def read_located(manifest: Path) -> list[ManifestRow]:
 
 def write_located(manifest: Path, rows: Sequence[ManifestRow]) -> None:
     """Write rows with absolute paths; images below the manifest's folder are named relative to it."""
-    folder = manifest.absolute().parent
+    folder = Path(path_text(manifest.absolute().parent))
     write_rows(manifest, [replace(row, path=_relative(row.path, folder)) for row in rows])
 
 

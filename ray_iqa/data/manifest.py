@@ -16,6 +16,7 @@ from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, unique_row
 from ray_iqa.data.unique import parse_json, unique_columns
 from ray_iqa.errors import DataError
 from ray_iqa.files import whole_file
+from ray_iqa.path_text import text_path
 from ray_iqa.types import LabelledImage
 
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
@@ -65,7 +66,7 @@ def check_images_exist(images: Sequence[LabelledImage]) -> None:
     Raises:
         DataError: one sentence with the count and the first missing file.
     """
-    paths = [Path(image.image_path) for image in images if not is_url(image.image_path)]
+    paths = [Path(text_path(image.image_path)) for image in images if not is_url(image.image_path)]
     names = {folder: _names(folder) for folder in {path.parent for path in paths}}
     # Asking for the file itself covers file systems that ignore upper and lower case.
     missing = [path for path in paths if path.name not in names[path.parent] and not path.is_file()]
@@ -120,7 +121,7 @@ def file_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:  # Any:
         yield from readers[file.suffix](file)
     except FileNotFoundError as error:
         raise DataError(f"no manifest at {file.absolute()}") from error
-    except (UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         raise DataError(f"{file} is not a readable {file.suffix[1:]} file: {error}") from error
 
 
@@ -139,10 +140,7 @@ def _jsonl_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with file.open(encoding="utf-8") as stream:
         for number, line in enumerate(stream, start=1):
             place = f"{file.name} line {number}"
-            try:
-                record = parse_json(line, place)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{place}: not JSON: {error.msg}") from error
+            record = parse_json(line, place)
             if not isinstance(record, dict):
                 raise DataError(f"{place}: must be a JSON object, got {type(record).__name__}")
             yield place, record

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.path_text import path_text
 
 
 def is_url(name: str) -> bool:
@@ -25,10 +26,10 @@ def folder_of(name: str | Path) -> str:
 
 
 def located(folder: str | Path, path: str) -> str:
-    """A path relative to ``folder``, which may be a URL, made absolute; an absolute path or a URL as it is."""
+    """A path relative to ``folder``, which may be a URL, made absolute, as `path_text`; others as they are."""
     if is_url(path) or path.startswith("/"):
-        return path
-    return f"{folder}/{path}" if is_url(str(folder)) else str(folder / Path(path))
+        return path_text(path)
+    return path_text(f"{folder}/{path}" if is_url(str(folder)) else folder / Path(path))
 
 
 @contextmanager
@@ -92,5 +93,7 @@ def _opened(url: str) -> tuple[Any, str]:  # Any: fsspec is untyped
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "fsspec":
+        return "URLs need the module fsspec, which is not installed: pip install 'ray-iqa[train]'"
     text = str(error).strip()
     return "no such file" if isinstance(error, FileNotFoundError) else text.splitlines()[0] if text else repr(error)

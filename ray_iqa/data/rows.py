@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
+from ray_iqa.path_text import path_text
 from ray_iqa.types import LabelledImage
 
 Direction = Literal["higher", "lower"]
@@ -144,7 +145,7 @@ def _number(record: Mapping[str, Any], column: str, place: str) -> float | None:
         return None
     try:
         number = math.inf if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):
         raise DataError(f"{place}: {column} must be a number, got {value!r}")
@@ -166,7 +167,9 @@ def _text(record: Mapping[str, Any], column: str, place: str) -> str | None:
         return None
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise DataError(f"{place}: {column} must be text, got {value!r}")
-    return str(value)
+    if "\0" in str(value):
+        raise DataError(f"{place}: {column} must not hold a NUL character, got {value!r}")
+    return path_text(str(value))
 
 
 def _required_text(record: Mapping[str, Any], column: str, place: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import StringIO
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ray_iqa.data.published_splits import PUBLISHED_SPLITS
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError
+from ray_iqa.files import read_text
 from ray_iqa.seeds import derive_seed
 
 
@@ -125,15 +127,14 @@ def read_split_list(file: Path) -> list[Listed]:
     if file.suffix == ".json":
         return _json_lists(file)
     listed = []
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        for number, line in enumerate(csv.reader(stream), start=1):
-            place = f"{file.name} line {number}"
-            if number == 1:
-                unique_columns(line, place)
-            elif len(line) == 1 or (line and not (line[0].strip() and line[1].strip())):
-                raise DataError(f"{place}: must be a name and its split, got {','.join(line)!r}")
-            elif line:
-                listed.append(Listed(place=place, name=line[0].strip(), split=line[1].strip().lower()))
+    for number, line in enumerate(csv.reader(StringIO(read_text(file))), start=1):
+        place = f"{file.name} line {number}"
+        if number == 1:
+            unique_columns(line, place)
+        elif len(line) == 1 or (line and not (line[0].strip() and line[1].strip())):
+            raise DataError(f"{place}: must be a name and its split, got {','.join(line)!r}")
+        elif line:
+            listed.append(Listed(place=place, name=line[0].strip(), split=line[1].strip().lower()))
     return listed
 
 

@@ -45,10 +45,14 @@ def parse_json(text: str, place: str) -> Any:  # noqa: ANN401 - JSON
     """The content of a JSON text.
 
     Raises:
-        DataError: an object has a key twice; begins with ``place``.
-        json.JSONDecodeError: it is not JSON.
+        DataError: it is not JSON, or an object has a key twice; begins with ``place``.
     """
-    return json.loads(text, object_pairs_hook=partial(_object, place))
+    try:
+        return json.loads(text, object_pairs_hook=partial(_object, place))
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
+        raise DataError(f"{place}: not JSON: {error}") from error
 
 
 def _object(place: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ray_iqa.data.manifest import read_rows, write_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError
 from ray_iqa.files import writable_folder
+from ray_iqa.path_text import path_text
 from ray_iqa.quickstart.crops import augmented, draw_crops
 from ray_iqa.quickstart.distortions import LADDER, LEVELS, PRISTINE, distort, visible_kinds
 from ray_iqa.quickstart.pictures import SPLITS, Content, Split, load_photographs
@@ -124,7 +125,7 @@ def permute_labels(manifests: Sequence[Path], folder: str | Path, *, seed: int =
     written = []
     for number, manifest in enumerate(manifests):
         home = Path(manifest).absolute().parent
-        rows = [replace(row, path=str(home / row.path)) for row in read_rows(manifest)]
+        rows = [replace(row, path=path_text(home / row.path)) for row in read_rows(manifest)]
         train = [i for i, row in enumerate(rows) if row.split == "train"]
         donors = [rows[i] for i in np.random.default_rng([seed, number]).permutation(train)]
         for i, donor in zip(train, donors, strict=True):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import onnxscript  # noqa: F401 - torch imports it too, after the work
 import torch
 from torch import Tensor, nn
 

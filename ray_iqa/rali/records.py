@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError
@@ -96,6 +97,25 @@ def table_to_records(table: pa.Table) -> list[ReasoningRecord]:
     keys = ((record.dataset, record.image_id, record.text_index) for record in records)
     places = (f"annotation {number}" for number in range(1, len(records) + 1))
     return list(once(zip(places, keys, records, strict=True), "text {0[2]} of {0[1]!r} of {0[0]!r}").values())
+
+
+def read_records(files: Iterable[str]) -> list[ReasoningRecord]:
+    """The rows of annotation files.
+
+    Raises:
+        DataError: a file is no Parquet file, or as `table_to_records`.
+    """
+    tables = []
+    for file in files:
+        try:
+            with pq.ParquetFile(file) as stream:
+                tables.append(stream.read())
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{file} is not a readable file of annotations: {error}") from error
+    try:
+        return table_to_records(pa.concat_tables(tables))
+    except pa.ArrowException as error:
+        raise DataError(f"files of annotations must have the same columns: {error}") from error
 
 
 def mapped_mos(mos: float, low: float, high: float, higher_is_better: bool) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation_records import PREDICTIONS, RESULTS, PredictionRow, read_predictions
+from ray_iqa.files import read_text
 from ray_iqa.results.differences import Difference
 from ray_iqa.results.measure import Measurement
 
@@ -99,7 +100,7 @@ def _results(file: Path) -> tuple[list[Measurement], list[Difference]]:
     if not file.is_file():
         return [], []
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_text(file))
         measured = [Measurement(**row | {"mapping_parameters": ()}) for row in content["results"]]
         return measured, [Difference(**row) for row in content["differences"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -108,7 +109,7 @@ def _results(file: Path) -> tuple[list[Measurement], list[Difference]]:
 
 def _metrics(file: Path) -> tuple[dict[str, float | None], ...]:
     """Complete lines; the last one of a running job may still be half written."""
-    text = file.read_text(encoding="utf-8")
+    text = read_text(file)
     rows = []
     for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
         try:

@@ -90,7 +90,7 @@ def _number(value: object, column: str, place: str) -> float | None:
         return None
     try:
         number = float(value)  # type: ignore[arg-type] # whatever it is, float says what it thinks of it
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{place}: {column} must be a number, got {value!r}") from error
     if math.isinf(number):
         raise DataError(f"{place}: {column} must be finite, got {value!r}")

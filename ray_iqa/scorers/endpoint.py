@@ -7,6 +7,7 @@ from urllib.parse import urldefrag
 
 from ray_iqa.client import Client
 from ray_iqa.evaluation_records import Prediction
+from ray_iqa.path_text import text_path
 from ray_iqa.types import LabelledImage
 
 
@@ -27,7 +28,7 @@ class EndpointScorer:
         predictions: list[Prediction | None] = []
         for image in images:
             try:
-                contents.append(Path(image.image_path).read_bytes())
+                contents.append(Path(text_path(image.image_path)).read_bytes())
                 predictions.append(None)
             except OSError as error:
                 predictions.append(Prediction(score=None, reason=f"{image.image_path}: {error.strerror}"))

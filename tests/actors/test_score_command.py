@@ -1,6 +1,9 @@
 """`ray-iqa score`, `convert-rali` and `export-onnx`: outputs and exit codes."""
 
 import json
+import os
+import resource
+import shutil
 import sys
 from pathlib import Path
 
@@ -59,6 +62,44 @@ def test_a_folder_becomes_a_table(model: str, pictures: Path, tmp_path: Path, su
     assert (table.scale_max == 5).all()
     expected = RaliScorer.load(model).score([pictures / "b.png"])[0].value
     assert table.score[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", None])
+def test_a_name_that_is_not_utf8_costs_nothing(
+    model: str, pictures: Path, tmp_path: Path, suffix: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a folder, a sound picture and a broken one, in Latin-1; each is a row, with the byte as text."""
+    folder = pictures.rename(os.fsdecode(bytes(pictures) + b"\xe9"))
+    (folder / "b.png").rename(folder / os.fsdecode(b"b\xff.png"))
+    (folder / "c.webp").rename(folder / os.fsdecode(b"c\x80.webp"))
+    (folder / "plain\\xe9.png").write_bytes((folder / "deep" / "a.JPG").read_bytes())  # it is called so
+    out = tmp_path / f"out.{suffix}"
+    assert main(["score", str(folder), "--model", model, *(["--out", str(out)] if suffix else [])]) == 3
+    if suffix is None:
+        found = [line.split("\t")[1::-1] for line in capsys.readouterr().out.splitlines()]
+    else:
+        read = {"csv": pd.read_csv, "jsonl": lambda file: pd.read_json(file, lines=True), "parquet": pd.read_parquet}
+        found = read[suffix](out)[["path", "status"]].to_numpy().tolist()
+    names = [Path(path).name for path, _ in found]
+    assert names == ["b\\xff.png", "c\\x80.webp", "a.JPG", "plain\\xe9.png"]
+    assert all(path.startswith(f"{pictures}\\xe9/") for path, _ in found)
+    assert [status == "failed" for _, status in found] == [False, True, False, False]
+
+
+def test_a_full_disk_after_the_work_leaves_the_scores_of_before(model: str, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("of before")
+    (pictures / ("d" * 200)).mkdir()
+    for number in range(30):
+        shutil.copy(pictures / "c.webp", pictures / ("d" * 200) / f"{number}.png")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        assert main(["score", str(pictures), "--model", model, "--out", str(out)]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert out.read_text() == "of before"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.csv"]
 
 
 @pytest.mark.parametrize(

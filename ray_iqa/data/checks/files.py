@@ -14,6 +14,7 @@ from ray_iqa.data.checks.finding import Finding
 from ray_iqa.data.images import load_image
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
+from ray_iqa.path_text import text_path
 
 _HASH_SIDE = 8
 
@@ -71,7 +72,7 @@ def perceptual_hash(image: Image.Image) -> int:
 
 def _inspect(row: ManifestRow) -> ImageFacts:
     try:
-        content = Path(row.path).read_bytes()
+        content = Path(text_path(row.path)).read_bytes()
     except OSError:
         return ImageFacts(row=row, problem="missing", is_missing=True, content=None, perceptual_hash=None)
     digest = hashlib.sha256(content).hexdigest()

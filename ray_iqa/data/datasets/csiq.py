@@ -12,6 +12,7 @@ from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file, name_parts, sheet_records
 from ray_iqa.data.rows import ManifestRow, required_number
 from ray_iqa.errors import DataError
+from ray_iqa.files import read_text
 
 _FILE_WORDS = {"noise": "AWGN", "blur": "BLUR", "jpeg": "JPEG", "jpeg 2000": "jpeg2000"}
 _REFERENCES = (
@@ -56,7 +57,7 @@ def _of_workbook(file: Path) -> Iterator[_Label]:
 
 
 def _of_text(file: Path) -> Iterator[_Label]:
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         if not line.strip():
             continue
         if len(line.split()) != 2:

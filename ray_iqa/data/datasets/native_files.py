@@ -76,7 +76,7 @@ def csv_records(file: Path, columns: Sequence[str]) -> Iterator[Record]:
             _check_columns(reader.fieldnames, columns, f"{file.name} line 1")
             for record in reader:
                 yield f"{file.name} line {reader.line_num}", record
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} is not a readable csv file: {error}") from error
 
 

@@ -10,6 +10,7 @@ from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, name_parts
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
+from ray_iqa.files import read_text
 
 _FOLDERS = ("Dist_Imgs", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4", "Train_Dist")
 
@@ -23,7 +24,7 @@ def read(root: Path) -> list[ManifestRow]:
     images = ImageFiles(root, folders)
     rows = []
     for file in files:
-        for number, line in enumerate(file.read_text().splitlines(), start=1):
+        for number, line in enumerate(read_text(file).splitlines(), start=1):
             place = f"{file.name} line {number}"
             name, comma, score = line.partition(",")
             if not line.strip():

@@ -10,6 +10,7 @@ from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, coded_name, label_file
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
+from ray_iqa.files import read_text
 
 _KINDS = (
     "additive gaussian noise",
@@ -43,7 +44,7 @@ def read(root: Path) -> list[ManifestRow]:
     """Rows of mos_with_names.txt (score, name) beside mos_std.txt."""
     labels, stds = label_file(root, "mos_with_names.txt"), label_file(root, "mos_std.txt")
     images = ImageFiles(root, ["distorted_images", "images/distorted_images"])
-    lines, spreads = labels.read_text().split("\n"), stds.read_text().split()
+    lines, spreads = read_text(labels).split("\n"), read_text(stds).split()
     lines = [line for line in lines if line.strip()]
     check_lengths(labels, len(lines), **{stds.name: len(spreads)})
     rows = []

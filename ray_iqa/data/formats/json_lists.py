@@ -7,7 +7,7 @@ from typing import Any
 
 from ray_iqa.data.unique import parse_json
 from ray_iqa.errors import DataError
-from ray_iqa.files import write_text
+from ray_iqa.files import read_text, write_text
 
 
 def read_json(file: Path) -> object:
@@ -16,12 +16,7 @@ def read_json(file: Path) -> object:
     Raises:
         DataError: there is none, it is not JSON, or an object in it has a key twice.
     """
-    try:
-        return parse_json(file.read_text(encoding="utf-8"), file.name)
-    except FileNotFoundError as error:
-        raise DataError(f"no file at {file.absolute()}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not a JSON file: {error}") from error
+    return parse_json(read_text(file), file.name)
 
 
 def json_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -7,6 +7,7 @@ KonIQ-10k is the z-score on 0 to 100 beside a std on 1 to 5, so that std is left
 
 import csv
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 from ray_iqa.data.datasets.live_challenge import TRAINING_IMAGE
@@ -14,7 +15,7 @@ from ray_iqa.data.formats.source import Source, image_name
 from ray_iqa.data.rows import ManifestRow, unique_rows
 from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError
-from ray_iqa.files import whole_file
+from ray_iqa.files import read_text, whole_file
 
 
 def read_pyiqa(
@@ -32,8 +33,7 @@ def read_pyiqa(
         DataError: a column is missing, a line is broken, a row number does not exist or is listed twice, or an image is
             there twice.
     """
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        header, *lines = [line for line in csv.reader(stream) if line] or [[]]
+    header, *lines = [line for line in csv.reader(StringIO(read_text(file))) if line] or [[]]
     unique_columns(header, f"{file.name} line 1")
     numbered = [(number, line) for number, line in enumerate(lines, start=2) if not _is_training(line, source)]
     first = 1 if "name" in "".join(header[1:2]) else 0  # column of the image name: ref_name, dist_name, mos

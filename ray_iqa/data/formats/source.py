@@ -6,6 +6,7 @@ from pathlib import Path
 from ray_iqa.data.remote import is_url, located
 from ray_iqa.data.rows import Direction, ManifestRow, parse_row
 from ray_iqa.errors import DataError
+from ray_iqa.path_text import path_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ def image_name(row: ManifestRow, images: Path) -> str:
     """
     if is_url(row.path):
         return row.path
-    path, folder = Path(row.path), images.absolute()
+    path, folder = Path(row.path), Path(path_text(images.absolute()))
     if not path.is_absolute():
         return path.as_posix()
     if not path.is_relative_to(folder):

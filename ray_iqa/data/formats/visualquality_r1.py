@@ -16,7 +16,7 @@ from ray_iqa.data.manifest import file_records
 from ray_iqa.data.rescale import rescaled
 from ray_iqa.data.rows import ManifestRow, unique_rows
 from ray_iqa.errors import DataError
-from ray_iqa.files import write_text
+from ray_iqa.files import read_text, write_text
 
 _ANSWER_TAGS = re.compile(r"</?answer>")
 
@@ -40,7 +40,7 @@ def read_lines(file: Path) -> Iterator[ListLine]:
     """
     if not file.is_file():
         raise DataError(f"no label list at {file.absolute()}")
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         words = line.split()
         if words:
             yield _list_line(words, f"{file.name} line {number}")

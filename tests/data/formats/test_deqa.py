@@ -90,5 +90,5 @@ def test_written_files_are_read_again_and_hold_both_scales(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", ["{", '{"a": 1}', "[1]", '[{"image": "a.jpg"}]'])
 def test_other_contents_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(text)
-    with pytest.raises(DataError, match=r"is not a JSON file|must hold a list|must have 'image' and 'gt_score'"):
+    with pytest.raises(DataError, match=r"not JSON|must hold a list|must have 'image' and 'gt_score'"):
         read_deqa(tmp_path / "m.json", SOURCE)
