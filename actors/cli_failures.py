@@ -11,7 +11,19 @@ from ray_iqa.errors import ConfigError, RayIqaError
 from ray_iqa.path_text import NAMES
 
 EXTRAS = dict.fromkeys(
-    ("train", "demo", "doctor", "submit", "eval", "annotate", "fit-rali", "fit-ract", "batch-score", "data synth"),
+    (
+        "train",
+        "export",
+        "demo",
+        "doctor",
+        "submit",
+        "eval",
+        "annotate",
+        "fit-rali",
+        "fit-ract",
+        "batch-score",
+        "data synth",
+    ),
     "train",
 ) | {
     "score": "light",

@@ -35,6 +35,7 @@ for words in json.loads(sys.argv[2]):
 TRAIN = ["--config", "configs/train/quickstart.yaml"]
 COMMANDS = {
     "train": TRAIN,
+    "export": ["{folder}", "--step", "best"],
     "doctor": TRAIN,
     "demo": ["--run-dir", "{folder}/demo"],
     "submit": ["name", "--", "train", *TRAIN],
