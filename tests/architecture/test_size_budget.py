@@ -11,9 +11,8 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("ray_iqa/**/*.py"), *ROOT.glob("actors/**/*.py"), ROOT / "serve_app.py"])
 OTHERS = sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 MAX_FILE, MAX_FUNCTION, MAX_CLASS, MAX_MEDIAN = 300, 60, 200, 100
-MAX_STATEMENTS = (
-    14_500  # docstrings apart; more of them is a decision, so this line changes with its reason in a commit
-)
+# Docstrings apart. More is a decision, so this number changes with its reason in a commit.
+MAX_STATEMENTS = 15_200
 DUMPING_GROUNDS = {"utils", "helpers", "common", "misc"}
 
 
