@@ -8,7 +8,7 @@ from errno import EDQUOT, ENOSPC
 from io import TextIOWrapper
 
 from ray_iqa.errors import ConfigError, RayIqaError
-from ray_iqa.path_text import NAMES
+from ray_iqa.path_text import NAMES, path_text
 
 EXTRAS = dict.fromkeys(
     (
@@ -44,7 +44,8 @@ def check_words(words: Sequence[str]) -> None:
     """Check what no argument of any command may be.
 
     Raises:
-        ConfigError: an argument is empty, which as a path would be the working directory, or holds a NUL character.
+        ConfigError: an argument is empty, which as a path would be the working directory, holds a NUL character or, where
+            Ray keeps the command line, is not UTF-8.
     """
     for place, word in enumerate(words, start=1):
         if not word or (word.startswith("--") and word.endswith("=")):
@@ -52,6 +53,10 @@ def check_words(words: Sequence[str]) -> None:
             raise ConfigError(f"argument {place},{before}, is empty; is a variable of the shell not set?")
         if "\0" in word:
             raise ConfigError(f"no argument may hold a NUL character, got {word!r}")
+        if words[0] in EXTRAS and EXTRAS[words[0]] == "train" and path_text(word) != word:
+            raise ConfigError(
+                f"Ray takes UTF-8 on its command line only, got {path_text(word)}; make a link to it with another name"
+            )
 
 
 def open_streams() -> None:
@@ -81,8 +86,8 @@ def flush_output() -> None:
 
 def sentence_of(error: Exception, command: str) -> str | None:
     """One sentence on a failure that the user can mend; None for a mistake in the program."""
-    match error:
-        case RayIqaError():
+    match getattr(error, "cause", error):  # Ray wraps what happened in a worker
+        case RayIqaError() as error:
             return str(error)
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] not in _OWN and command in EXTRAS:
             module = name.partition(".")[0]
@@ -90,8 +95,8 @@ def sentence_of(error: Exception, command: str) -> str | None:
             return (
                 f"`ray-iqa {command}` needs the module {module}, which is not installed: pip install 'ray-iqa[{extra}]'"
             )
-        case OSError(filename=str() | bytes() as name):
+        case OSError(filename=str() | bytes() as name) as error:
             return f"{os.fsdecode(name)} cannot be used: {error.strerror}; name another path or mend this one"
-        case OSError(errno=number) if number in (ENOSPC, EDQUOT):
+        case OSError(errno=number) as error if number in (ENOSPC, EDQUOT):
             return f"{error.strerror}: free some space, then run the same command again"
     return None

@@ -154,11 +154,8 @@ def _probe(folder: Path) -> None:
 
 
 def _replace(partial: Path, target: Path, model: os.stat_result) -> None:
-    descriptor = os.open(partial, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
     with suppress(OSError):  # another owner, or a file system without permissions
         os.chown(partial, model.st_uid, model.st_gid)
     with suppress(OSError):

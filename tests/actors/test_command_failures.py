@@ -66,6 +66,7 @@ def test_an_empty_argument_is_no_path(words: list[str], capsys: pytest.CaptureFi
     ("words", "sentence"),
     [
         (["score", "a\0b"], "no argument may hold a NUL character"),
+        (["train", "--config", TRAIN, "run_dir=/caf\udce9"], r"got run_dir=/caf\xe9; make a link to it"),
         (["train", "--config", TRAIN, "run_dir="], "override 'run_dir=' has no value"),
         (
             ["eval", "--model", "csv:{folder}/m.csv:mos", "--data", "kadid10k=", "--out", "{folder}/o"],
