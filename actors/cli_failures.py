@@ -44,8 +44,8 @@ def check_words(words: Sequence[str]) -> None:
     """Check what no argument of any command may be.
 
     Raises:
-        ConfigError: an argument is empty, which as a path would be the working directory, holds a NUL character or, where
-            Ray keeps the command line, is not UTF-8.
+        ConfigError: an argument is empty, which as a path would be the working directory, holds a NUL character or,
+            where Ray keeps the command line, is not UTF-8.
     """
     for place, word in enumerate(words, start=1):
         if not word or (word.startswith("--") and word.endswith("=")):
