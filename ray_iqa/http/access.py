@@ -36,19 +36,19 @@ class Access:
             Problem: 401, 403 or 429.
         """
         if scope["type"] == "http" and not self._is_public(scope["path"].removeprefix(scope.get("root_path", ""))):
-            scope["state"]["key_name"] = self._admitted(HTTPConnection(scope))
+            self._admit(HTTPConnection(scope))
         await self._app(scope, receive, send)
 
-    def _admitted(self, request: HTTPConnection) -> str:
+    def _admit(self, request: HTTPConnection) -> None:
         """Authenticate, then charge."""
         name = "this machine" if self._keys is None else _known(request, self._keys)
         if self._keys is None:
             _check_local(request)
+        request.state.key_name = name
         wait_s = self._rate.wait_s(name)
         if wait_s > 0:
             retry_after = {"Retry-After": str(math.ceil(wait_s))}
             raise Problem(429, "rate-limited", f"too many requests; try again in {wait_s:.1f} s", headers=retry_after)
-        return name
 
 
 def _known(request: HTTPConnection, keys: KeyRing) -> str:

@@ -104,4 +104,4 @@ def _bounded(receive: Receive, body: Body, limits: LimitsConfig, *, is_form: boo
 
 def _too_large(limits: LimitsConfig) -> Problem:
     detail = f"a request may have at most {limits.max_request_bytes} bytes; send fewer images at a time"
-    return Problem(413, "request-too-large", detail)
+    return Problem(413, "request-too-large", detail, headers={"Connection": "close"})

@@ -45,7 +45,8 @@ class Body:
 class Guard:
     """ASGI middleware around the whole application.
 
-    An answer given before a body was read to its end closes the connection, so that the rest is never read.
+    An answer in the middle of a body closes the connection, and so does one to a stranger before it: the rest is never
+    read. A known caller that is refused unread keeps it, since under load that is common and costs a new connection.
 
     Args:
         app: what is guarded; it finds the request's id and its `Body` in the scope's state.
@@ -71,7 +72,8 @@ class Guard:
                 status = message["status"]
                 out = MutableHeaders(scope=message)
                 named = {"X-Request-Id": request_id} if self._names_requests else {}
-                closing = {} if body.is_read else {"Connection": "close"}
+                is_kept = body.is_read or (body.num_bytes == 0 and "key_name" in scope["state"])
+                closing = {} if is_kept else {"Connection": "close"}
                 for name, value in (SAFE_HEADERS | named | closing).items():
                     out.setdefault(name, value)
             await send(message)

@@ -117,6 +117,15 @@ def test_a_keyed_body_that_comes_slowly_is_ended_at_the_deadline(url: str) -> No
     assert httpx.post(f"{url}v1/score", headers={"X-API-Key": KEY}, json={}).status_code == 422
 
 
+def test_a_known_caller_that_is_refused_unread_keeps_the_connection(url: str) -> None:
+    with httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
+        for path, status in (("/nowhere", 404), ("/v1/models", 405), ("/v1/score", 415)):
+            reply = client.post(path, content=b"x" * 2_000_000, headers={"Content-Type": "text/plain"})
+            assert (reply.status_code, reply.headers.get("connection")) == (status, None)
+        large = client.post("/v1/score", content=b"x" * 64_000_001)
+        assert (large.status_code, large.headers["connection"]) == (413, "close")
+
+
 def test_all_who_ask_whether_it_is_ready_ask_the_models_once(url: str, held: Held) -> None:
     waiting = [_send(url, "GET /readyz HTTP/1.1\nHost: x\nConnection: close\n\n") for _ in range(20)]
     time.sleep(0.2)
