@@ -10,10 +10,8 @@ from PIL import Image
 
 from actors.engine_start import engine_start
 from ray_iqa.answers.prompt import prompt_by_id
-from ray_iqa.backends.patient_sampling import sample_each
 from ray_iqa.config.annotate import AnnotateConfig
-from ray_iqa.data.images import load_image
-from ray_iqa.errors import DataError
+from ray_iqa.data.images import picture_or_reason
 from ray_iqa.policy.exported_version import read_policy_version
 from ray_iqa.rali.annotated_images import AnnotatedImage
 from ray_iqa.rali.annotation import embed_texts, failed_record, records_of_group
@@ -49,10 +47,9 @@ def decode(batch: pa.Table) -> pa.Table:
 
 
 def _decoded(path: str) -> tuple[bytes | None, int | None, int | None, str | None]:
-    try:
-        picture = load_image(path)
-    except DataError as error:
-        return None, None, None, str(error)
+    picture = picture_or_reason(path)
+    if isinstance(picture, str):
+        return None, None, None, picture
     return picture.tobytes(), picture.width, picture.height, None
 
 
@@ -73,23 +70,15 @@ class Reasoner:
         """Sample and read the answers; the pictures end here."""
         images = [AnnotatedImage(**row) for row in batch.select(_IMAGE_FIELDS).to_pylist()]
         decoded = batch.select(["pixels", "width", "height", "reason"]).to_pylist()
-        sound = [
-            (image, Image.frombytes("RGB", (row["width"], row["height"]), row["pixels"]))
-            for image, row in zip(images, decoded, strict=True)
-            if row["reason"] is None
+        pictures = [
+            row["reason"] or Image.frombytes("RGB", (row["width"], row["height"]), row["pixels"]) for row in decoded
         ]
-        asked = [image.for_sampler() for image, _ in sound]
-        groups = iter(sample_each(self._sampler, asked, [picture for _, picture in sound], self._spec))
-        return _nested(
-            [
-                self._records(image, next(groups) if row["reason"] is None else row["reason"])
-                for image, row in zip(images, decoded, strict=True)
-            ]
-        )
+        groups = self._sampler.sample_pictures([image.for_sampler() for image in images], pictures, self._spec)
+        return _nested([self._records(image, group) for image, group in zip(images, groups, strict=True)])
 
-    def _records(self, image: AnnotatedImage, group: RolloutGroup | str) -> list[ReasoningRecord]:
-        if isinstance(group, str):
-            return [failed_record(image, group, self._policy_version)]
+    def _records(self, image: AnnotatedImage, group: RolloutGroup) -> list[ReasoningRecord]:
+        if group.problem is not None:
+            return [failed_record(image, group.problem, self._policy_version)]
         group = replace(group, policy_version=self._policy_version)
         return records_of_group(image, group, self._prompt, self._num_texts)
 

@@ -26,6 +26,7 @@ def add_data_commands(commands: "Commands") -> None:
     check.add_argument("manifests", nargs="+", type=Path, help="checked one by one and against each other")
     check.add_argument("--part", action="store_true", help="the manifests hold a part of a public dataset")
     check.add_argument("--labels-only", action="store_true", help="do not open the images")
+    check.add_argument("--policy", metavar="MODEL", help="folder or hub name of a policy that is to look at the images")
     check.set_defaults(command=_check)
 
     _add_convert(commands.add_parser("convert", help="a public dataset or an interchange file to another format"))
@@ -75,13 +76,23 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from ray_iqa.config.policy import PolicyConfig
+    from ray_iqa.config.rollout import VllmRolloutConfig
     from ray_iqa.data.check import check_rows
+    from ray_iqa.data.checks.finding import Finding
     from ray_iqa.data.located import read_located
     from ray_iqa.data.rows import unique_rows
+    from ray_iqa.preflight import check_model, check_pictures
 
     placed = ((row.path, row) for manifest in arguments.manifests for row in read_located(manifest))
     rows = unique_rows(placed)
     findings = check_rows(rows, complete=not arguments.part, open_images=not arguments.labels_only)
+    if arguments.policy is not None:
+        check_model(arguments.policy)
+        try:
+            check_pictures([row.path for row in rows], PolicyConfig(model=arguments.policy), VllmRolloutConfig())
+        except DataError as error:
+            findings.append(Finding(severity="error", check="policy", dataset="all", message=str(error)))
     sys.stdout.write("".join(f"{finding}\n" for finding in findings))
     num_errors = sum(finding.severity == "error" for finding in findings)
     sys.stdout.write(f"{len(rows):,} rows of {len({row.dataset for row in rows})} datasets, {num_errors} errors\n")

@@ -49,6 +49,9 @@ def run(before: str, after: str, model: str, device: str, tolerance: float, seed
         return _compare_evaluations(*homes, tolerance, seed)
     pictures = [prompts(home) for home in homes]
     rows = score_files([path for own in pictures for path in own.values()], model, device)
+    for row in rows:
+        if row["reason"] is not None:
+            _say(f"failed\t{row['path']}\t{row['reason']}")
     found = iter(rows)
     scores = [{prompt: next(found)["score"] for prompt in own} for own in pictures]
     return compare_pictures(scores[0], scores[1], tolerance, seed)

@@ -24,7 +24,7 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import ConfigError
 from ray_iqa.grpo.idle_steps import NOT_FINITE, IdleSteps
-from ray_iqa.preflight import check_model, output_folder
+from ray_iqa.preflight import check_model, check_pictures, output_folder
 from ray_iqa.rali.ract import LessonPlan, lessons
 from ray_iqa.rali.records import read_records
 from ray_iqa.run_directory import RunDirectory
@@ -63,6 +63,7 @@ def _plan(config: FitRactConfig) -> LessonPlan:
     files = annotation_files(config.texts.annotations)
     records = read_records(files)
     chosen = lessons(records, config.texts.scored_dataset, config.texts.texts_per_image)
+    check_pictures([lesson.image_path for lesson in chosen], config.policy)
     return LessonPlan(chosen, _PolicyEncoder(config.policy), config.schedule.images_per_step, config.seed)
 
 

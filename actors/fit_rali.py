@@ -22,9 +22,8 @@ from actors.engine_start import engine_start
 from actors.placement import connect, require, worker_environment
 from ray_iqa.config.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
-from ray_iqa.errors import ConfigError, DataError, RayIqaError
-from ray_iqa.path_text import text_path
-from ray_iqa.preflight import output_folder
+from ray_iqa.errors import ConfigError, RayIqaError
+from ray_iqa.preflight import check_pictures, output_folder
 from ray_iqa.rali.fit_data import RecordedTexts, fit_images
 from ray_iqa.rali.records import read_records, table_to_records
 from ray_iqa.run_directory import RunDirectory
@@ -152,11 +151,7 @@ def _check(config: FitRaliConfig, files: list[str]) -> None:
     """Everything about the annotations that would stop every worker."""
     records = read_records(files)
     images = fit_images(records, config.fit.target)
-    missing = [str(path) for path in images.images if not Path(text_path(str(path))).is_file()]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of {len(images.ids)} annotated pictures are missing, the first is {missing[0]}"
-        )
+    check_pictures(map(str, images.images))
     if config.fit.alignment.enabled:
         RecordedTexts(records, config.fit.backbone.name)
 

@@ -82,20 +82,20 @@ class LearnerRank:
         with folder_for_reading(source, partial(is_needed, int(os.environ["RANK"]))) as folder:
             self._learner.load(folder)
 
-    def snapshot(self, chunk_bytes: int, canary_image: str) -> tuple[WeightSnapshot | AdaptedBase | None, bool]:
+    def snapshot(self, chunk_bytes: int) -> tuple[WeightSnapshot | AdaptedBase | None, bool]:
         """All parameters on rank 0, None elsewhere; beside it True, for who must not fetch them to know it is done.
 
         What adapters leave as it is goes into the object store once and is referred to from then on.
         """
         if not self._has_adapters:
-            return self._learner.snapshot(chunk_bytes, canary_image), True
+            return self._learner.snapshot(chunk_bytes), True
         if self._base is None:
             self._base = ray.put(self._learner.base(chunk_bytes))
-        adapters = self._learner.adapters(chunk_bytes, canary_image)
+        adapters = self._learner.adapters(chunk_bytes)
         return None if adapters is None else AdaptedBase(self._base, adapters), True
 
     def broadcast(
-        self, receivers: "ActorReceivers", gpus_per_engine: int, weights: WeightTransferConfig, canary_image: str
+        self, receivers: "ActorReceivers", gpus_per_engine: int, weights: WeightTransferConfig
     ) -> list[WeightReceipt]:
         """This rank's part of a GPU broadcast; receipts on rank 0."""
         if self._broadcaster is None:
@@ -103,7 +103,7 @@ class LearnerRank:
 
             host = ray.util.get_node_ip_address()
             self._broadcaster = Broadcaster(self._learner, int(os.environ["RANK"]), weights, host)
-        return self._broadcaster.broadcast(receivers, receivers.fleet, gpus_per_engine, canary_image)
+        return self._broadcaster.broadcast(receivers, receivers.fleet, gpus_per_engine)
 
     def export(self, target: str, progress: Progress) -> None:
         """Write the policy as a plain Hugging Face folder, also to a URI."""
@@ -181,6 +181,8 @@ class LearnerGroup:
         """See `protocols.Learner.update`."""
         shared = ray.put(batch)
         updates: list[LearnerUpdate] = self._all("update", shared)
+        for problem in (problem for update in updates for problem in update.problems):
+            logger.warning("an image that was sampled leaves the update: %s", problem)
         return updates[0]
 
     def save(self, progress: Progress) -> None:
@@ -201,20 +203,16 @@ class LearnerGroup:
         """Load a complete checkpoint, by its path or URI."""
         self._all("load", str(checkpoint))
 
-    def snapshot(self, weights: WeightTransferConfig, canary_image: str) -> "ray.ObjectRef[WeightSnapshot]":
+    def snapshot(self, weights: WeightTransferConfig) -> "ray.ObjectRef[WeightSnapshot]":
         """Pack the current weights; the snapshot goes from rank 0 into the object store, not through the driver."""
-        packing = [
-            rank.snapshot.options(num_returns=2).remote(weights.chunk_mib * 2**20, canary_image) for rank in self._ranks
-        ]
+        packing = [rank.snapshot.options(num_returns=2).remote(weights.chunk_mib * 2**20) for rank in self._ranks]
         self._get([done for _, done in packing], weights.phase_deadline_s, "packing the weights")
         snapshot, _ = packing[0]
         return snapshot
 
-    def broadcast(
-        self, receivers: object, gpus_per_engine: int, weights: WeightTransferConfig, canary_image: str
-    ) -> list[WeightReceipt]:
+    def broadcast(self, receivers: object, gpus_per_engine: int, weights: WeightTransferConfig) -> list[WeightReceipt]:
         """Send the current weights from the ranks' GPUs to all ``receivers`` at once."""
-        receipts: list[list[WeightReceipt]] = self._all("broadcast", receivers, gpus_per_engine, weights, canary_image)
+        receipts: list[list[WeightReceipt]] = self._all("broadcast", receivers, gpus_per_engine, weights)
         return receipts[0]
 
     def export(self, target: str, progress: Progress) -> None:

@@ -1,5 +1,6 @@
 """Many rollout workers behind one sampler."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
@@ -10,6 +11,8 @@ from actors.fleet import Fleet
 from actors.rollout_worker import Handle
 from actors.step_work import StepWork
 from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot
+
+logger = logging.getLogger(__name__)
 
 
 class RolloutPool:
@@ -129,4 +132,7 @@ class RolloutPool:
                 else:
                     work.finish(outcome.worker, *outcome.answer)
         self._busy_s = work.busy_s
+        for image, group in work.groups.items():
+            if group.problem is not None:
+                logger.warning("image %r of %s has no answer: %s", image.image_id, image.dataset, group.problem)
         return [work.groups[image] for image in images]

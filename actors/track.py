@@ -34,8 +34,8 @@ def run(names: Sequence[str], model: str, out: str, device: str, seed: int) -> i
     summaries()  # imported now: what is not installed must not be found out after the work
     pictures = {step: prompts(folder) for step, folder in step_folders(names).items()}
     rows = score_files([path for own in pictures.values() for path in own.values()], model, device)
+    write_scores(Path(out) / "scores.csv", rows)  # with the reasons, if there is no progress to tell
     steps = progress(_scores(pictures, rows), seed=seed)
-    write_scores(Path(out) / "scores.csv", rows)
     curves = Curves(Path(out), 0)
     for step in steps:
         curves.log(step.step, _figures(step))
@@ -63,7 +63,7 @@ def _figures(step: StepProgress) -> dict[str, float]:
 
 def _line(step: StepProgress) -> tuple[str, ...]:
     low, high = step.interval
-    mean = f"{step.mean:.3f} [{low:.3f}, {high:.3f}]"
+    mean = f"{step.mean:.3f} [{low:.3f}, {high:.3f}]" if step.n else "-"
     return (
         str(step.step),
         f"{step.n:,}",

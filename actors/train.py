@@ -145,14 +145,13 @@ def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], b
         read_answer = partial(parse, prompt=inputs.prompt, style=config.reward.parser)
         telemetry = Telemetry(inputs.run_dir, config.schedule.num_steps, read_answer)
         stack.callback(telemetry.close)
-        canary_image = min(image.image_path for image in inputs.validation)
         yield OpenRun(
             training=TrainingRun(
                 rollouts=rollouts,
                 reward_scorer=scorer,
                 advantages=_advantages(config.reward.advantage),
                 learner=learner,
-                weights=publisher(learner, pool, config.weights, canary_image),
+                weights=publisher(learner, pool, config.weights),
                 evaluator=PolicyEvaluator(
                     pool, inputs.validation, validation_spec(config), inputs.prompt, config.reward.parser
                 ),

@@ -24,15 +24,13 @@ class ObjectStorePublisher:
     The pool keeps a reference to the newest snapshot only; older ones are freed by Ray.
     """
 
-    def __init__(
-        self, learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig, canary_image: str
-    ) -> None:
-        self._learner, self._pool, self._config, self._canary_image = learner, pool, config, canary_image
+    def __init__(self, learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig) -> None:
+        self._learner, self._pool, self._config = learner, pool, config
 
     def publish(self, policy_version: int) -> dict[str, float]:
         """See `protocols.WeightPublisher.publish`."""
         began = time.perf_counter()
-        snapshot = self._learner.snapshot(self._config, self._canary_image)
+        snapshot = self._learner.snapshot(self._config)
         packed = time.perf_counter()
         receipts = self._pool.install(snapshot)
         seconds = {"publish/pack_seconds": packed - began, "publish/install_seconds": time.perf_counter() - packed}
@@ -46,11 +44,9 @@ class BroadcastPublisher:
     joins between two publishes.
     """
 
-    def __init__(
-        self, learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig, canary_image: str
-    ) -> None:
-        self._learner, self._pool, self._config, self._canary_image = learner, pool, config, canary_image
-        self._fallback = ObjectStorePublisher(learner, pool, config, canary_image)
+    def __init__(self, learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig) -> None:
+        self._learner, self._pool, self._config = learner, pool, config
+        self._fallback = ObjectStorePublisher(learner, pool, config)
 
     def publish(self, policy_version: int) -> dict[str, float]:
         """See `protocols.WeightPublisher.publish`."""
@@ -66,11 +62,11 @@ class BroadcastPublisher:
         return self._fallback.publish(policy_version)
 
     def _snapshot(self) -> "ray.ObjectRef[WeightSnapshot]":
-        return self._learner.snapshot(self._config, self._canary_image)
+        return self._learner.snapshot(self._config)
 
     def _send(self, workers: Sequence[Handle], gpus_per_engine: int) -> list[WeightReceipt]:
         receivers = ActorReceivers(workers, self._config)
-        return self._learner.broadcast(receivers, gpus_per_engine, self._config, self._canary_image)
+        return self._learner.broadcast(receivers, gpus_per_engine, self._config)
 
 
 class ActorReceivers:
@@ -106,12 +102,10 @@ class ActorReceivers:
         return ray.get(calls, timeout=self._config.phase_deadline_s)
 
 
-def publisher(
-    learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig, canary_image: str
-) -> WeightPublisher:
+def publisher(learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig) -> WeightPublisher:
     """The transport that ``weights.type`` names."""
     kind = ObjectStorePublisher if config.type == "object_store" else BroadcastPublisher
-    return kind(learner, pool, config, canary_image)
+    return kind(learner, pool, config)
 
 
 def receipt_metrics(receipts: Sequence[WeightReceipt], policy_version: int) -> dict[str, float]:

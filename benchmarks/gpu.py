@@ -149,16 +149,16 @@ def learning(policy: PolicyConfig, arguments: argparse.Namespace) -> None:
         f"MFU {needed / seconds / (arguments.peak_tflops * 1e12):.1%}, peak {peak:.1f} GiB |"
     )
     if not is_plain:
-        first, *later = [timed_snapshot(learner, images[0].image_path) for _ in range(arguments.repeats)]
+        first, *later = [timed_snapshot(learner) for _ in range(arguments.repeats)]
         again = statistics.median(seconds for seconds, _ in later)
         rate = first[1] / 1e9 / again
         print(f"| {name}, snapshot into host memory | {again:.2f} s, {rate:.1f} GB/s; the first {first[0]:.2f} s |")
 
 
-def timed_snapshot(learner: Any, canary_image: str) -> tuple[float, int]:  # noqa: ANN401 - imported late
+def timed_snapshot(learner: Any) -> tuple[float, int]:  # noqa: ANN401 - imported late
     """Seconds and bytes of a snapshot, canary included."""
     began = time.perf_counter()
-    snapshot = learner.snapshot(512 * 2**20, canary_image)
+    snapshot = learner.snapshot(512 * 2**20)
     return time.perf_counter() - began, sum(value.nbytes for value in snapshot.values)
 
 

@@ -56,7 +56,7 @@ class Learner:
     def __init__(self, rank: ray.actor.ActorHandle) -> None:
         self._rank = rank
 
-    def snapshot(self, _config: WeightTransferConfig, _canary_image: str) -> "ray.ObjectRef[WeightSnapshot]":
+    def snapshot(self, _config: WeightTransferConfig) -> "ray.ObjectRef[WeightSnapshot]":
         """Goes into the object store in the rank's process."""
         snapshot, done = self._rank.snapshot.options(num_returns=2).remote()
         ray.get(done)
@@ -100,7 +100,7 @@ def main() -> None:
     pool = RolloutPool(Fleet(lambda _slot: worker.remote(), rollout, transfer, 900.0, lambda: ""))
     pool.wait_ready()
     learner = Learner(rank)
-    publisher = ObjectStorePublisher(learner, pool, transfer, "")
+    publisher = ObjectStorePublisher(learner, pool, transfer)
     source = np.ones(arguments.mib * 2**20, dtype=np.uint8)
     target = np.zeros_like(source)
     target.fill(2)

@@ -124,7 +124,7 @@ def our_step(policy: PolicyConfig, images: list[LabelledImage], arguments: argpa
         marks.append(time.perf_counter())
         learner.update(batch_of(groups))
         marks.append(time.perf_counter())
-        snapshot = learner.snapshot(512 * 2**20, images[0].image_path)
+        snapshot = learner.snapshot(512 * 2**20)
         assert snapshot is not None
         sampler.install(snapshot, 0.01)
         marks.append(time.perf_counter())

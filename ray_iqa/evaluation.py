@@ -122,7 +122,10 @@ def format_side_by_side(reports_of: Mapping[str, Sequence[EvaluationReport]]) ->
 
 
 def _report(groups: Sequence[RolloutGroup], prompt: Prompt, style: ParserStyle) -> EvaluationReport:
-    answers = [[parse(item.text, prompt, style) for item in group.completions] for group in groups]
+    answers = [
+        [parse(item.text, prompt, style) for item in group.completions if item.finish_reason != "abort"]
+        for group in groups
+    ]
     scores = [[answer.score for answer in row if isinstance(answer, Answer)] for row in answers]
     return _report_of([group.image for group in groups], scores, sum(map(len, answers)))
 
@@ -146,7 +149,7 @@ def _report_of(images: Sequence[LabelledImage], scores: Sequence[Sequence[float]
         srcc_interval=rank_interval,
         plcc=linear,
         plcc_interval=linear_interval,
-        parse_failure_rate=1 - sum(map(len, scores)) / num_asked,
+        parse_failure_rate=1 - sum(map(len, scores)) / num_asked if num_asked else np.nan,
         score_std=float(np.std(predicted, ddof=1)) if enough else np.nan,
         mos_std=float(np.std(_on_span(labels)[kept], ddof=1)) if enough else np.nan,
     )

@@ -1,19 +1,30 @@
 """Everything about a run that can be checked in seconds, before any process is started."""
 
+import logging
 import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ray_iqa.answers.prompt import Prompt, prompt_by_id
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.batches import ImageBatches
+from ray_iqa.data.images import picture_size
 from ray_iqa.data.labelled_sets import check_union
 from ray_iqa.data.manifest import check_images_exist, load_manifest
 from ray_iqa.data.remote import is_url
-from ray_iqa.errors import ConfigError
+from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation import select_images
+from ray_iqa.prompt_length import lack_of_room, prompt_length
 from ray_iqa.rewards.labels import label_ranges
 from ray_iqa.types import LabelledImage
+
+logger = logging.getLogger(__name__)
+_THREADS = 16  # a header is little work, but a network file system makes each wait
+_NUM_NAMED = 5  # pictures in one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +43,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
 
     Raises:
         ConfigError: a path that must be absolute is not, a prompt is unknown, or steps cannot be composed.
-        DataError: a manifest row is bad or an image is missing.
+        DataError: a manifest row is bad, or an image is missing or cannot be used.
     """
     prompt = prompt_by_id(config.policy.prompt)
     if is_url(config.run_dir):
@@ -43,12 +54,15 @@ def check_inputs(config: TrainConfig) -> Inputs:
     run_dir = output_folder(config.run_dir)
     check_model(config.policy.model)
     train = load_images(config.data.train, config.data.train_split)
-    validation = load_images(config.evaluation.manifests, config.evaluation.split)
+    validation = select_images(
+        load_images(config.evaluation.manifests, config.evaluation.split), config.evaluation.max_images
+    )
     batches = ImageBatches(train, config.data.images_per_step, config.data.min_partners, config.seed)
+    check_pictures([image.image_path for image in (*train, *validation)], config.policy, config.rollout)
     return Inputs(
         batches=batches,
         label_ranges=label_ranges(train),
-        validation=select_images(validation, config.evaluation.max_images),
+        validation=validation,
         prompt=prompt,
         run_dir=run_dir,
     )
@@ -74,6 +88,41 @@ def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
         check_union(name, [image for image in images if image.dataset == name])
     check_images_exist(images)
     return images
+
+
+def check_pictures(
+    paths: Iterable[str], policy: PolicyConfig | None = None, rollout: VllmRolloutConfig | None = None
+) -> None:
+    """Look at the header of each local picture, for a job that needs all of them; URLs are not opened.
+
+    Args:
+        paths: of the pictures.
+        policy: that is asked about them.
+        rollout: what its prompts must leave room for.
+
+    Raises:
+        DataError: names the first pictures that cannot be used, each with its reason.
+    """
+    length = None if policy is None or rollout is None else prompt_length(policy)
+    if rollout is not None and length is None:
+        logger.warning("prompt lengths are not checked: that takes the files of a policy of Qwen's families, here")
+
+    def problem_of(path: str) -> str | None:
+        try:
+            size = picture_size(path)
+        except DataError as error:
+            return str(error)
+        if rollout is None or length is None:
+            return None
+        problem = lack_of_room(length(*size), rollout.max_tokens, rollout.max_model_len)
+        return problem and f"{path} ({size[0]} x {size[1]}): {problem}"
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = pool.map(problem_of, dict.fromkeys(path for path in paths if not is_url(path)))
+        problems = [problem for problem in found if problem]
+    if problems:
+        more = "; ..." if len(problems) > _NUM_NAMED else ""
+        raise DataError(f"{len(problems):,} pictures cannot be used: {'; '.join(problems[:_NUM_NAMED])}{more}")
 
 
 def check_model(model: str) -> None:

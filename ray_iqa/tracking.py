@@ -4,6 +4,7 @@ Pictures with the same name show the same prompt (and seed), so steps are compar
 between prompts, which is larger than most progress, cancels.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ class StepProgress:
     step: int
     n: int  # scored pictures
     n_failed: int
-    mean: float
+    mean: float  # NaN where no picture was scored
     interval: tuple[float, float]  # bootstrap 95 %
     since_first: PairedChange | None  # None for the first step, and with fewer than two prompts in common
     since_previous: PairedChange | None
@@ -81,9 +82,11 @@ def progress(scores_of: Mapping[int, Scores], *, seed: int = 0) -> list[StepProg
         seed: of the bootstrap and the tests.
 
     Raises:
-        ConfigError: no picture of a step was scored.
+        ConfigError: no picture was scored.
     """
     steps = list(scores_of)
+    if not any(score is not None for scores in scores_of.values() for score in scores.values()):
+        raise ConfigError(f"no picture of the {len(steps)} steps can be scored")
     first = [None, *(change(scores_of[steps[0]], scores_of[step], seed=seed) for step in steps[1:])]
     previous = [None, *(change(scores_of[a], scores_of[b], seed=seed) for a, b in pairwise(steps))]
     return [
@@ -118,14 +121,12 @@ def _progress(
     step: int, scores: Scores, since_first: PairedChange | None, since_previous: PairedChange | None, seed: int
 ) -> StepProgress:
     values = [score for score in scores.values() if score is not None]
-    if not values:
-        raise ConfigError(f"every step needs pictures that can be scored, but none of the {len(scores)} of {step} was")
     return StepProgress(
         step=step,
         n=len(values),
         n_failed=len(scores) - len(values),
-        mean=sum(values) / len(values),
-        interval=mean_interval(values, seed=seed),
+        mean=sum(values) / len(values) if values else math.nan,
+        interval=mean_interval(values, seed=seed) if values else (math.nan, math.nan),
         since_first=since_first,
         since_previous=since_previous,
     )

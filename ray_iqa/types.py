@@ -65,12 +65,17 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutGroup:
-    """The K completions of one image, drawn by one policy version."""
+    """The K completions of one image, drawn by one policy version.
+
+    ``problem`` says why nothing could be drawn, because the picture cannot be read or is too long; the completions are
+    then aborted ones without tokens.
+    """
 
     image: LabelledImage
     prompt_token_ids: NDArray[np.int32]  # [P], image tokens expanded, as the sampler saw them
     completions: tuple[Completion, ...]  # K
     policy_version: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +137,7 @@ class LearnerUpdate:
 
     policy_version: int  # updates taken so far; as before the call when it took none
     metrics: dict[str, float]
+    problems: tuple[str, ...] = ()  # why images of this rank's share added nothing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -199,12 +205,11 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """A fixed answer to a fixed image with the learner's own log-probabilities.
+    """A fixed answer to a fixed picture (see `backends.canary`) with the learner's own log-probabilities.
 
     A sampler that holds the same weights must find the same numbers.
     """
 
-    image_path: str
     prompt_token_ids: NDArray[np.int32]  # [P], image tokens expanded
     token_ids: NDArray[np.int32]  # [T]
     logprobs: NDArray[np.float32]  # [T], temperature 1

@@ -73,6 +73,17 @@ def test_lower_is_better_labels_give_the_same_report() -> None:
     assert up.srcc > 0.8
 
 
+def test_an_image_that_nobody_could_look_at_failed_and_answered_nothing() -> None:
+    groups = [_group(_image("a", i, 10.0 * i), 1.0 + i, 1.0 + i) for i in range(4)]
+    aborted = replace(groups[2].completions[0], text="", finish_reason="abort")
+    failed = replace(groups[2], completions=(aborted, aborted), problem="2.png: no such image file")
+    (report,) = evaluate_groups([*groups[:2], failed, groups[3]], PROMPT)
+    assert (report.num_images, report.num_failed, report.parse_failure_rate, report.srcc) == (4, 1, 0.0, 1.0)
+    (report,) = evaluate_groups([failed], PROMPT)
+    assert report.num_failed == 1
+    assert math.isnan(report.parse_failure_rate)
+
+
 def test_images_without_a_parsed_answer_are_counted_and_left_out() -> None:
     labels = [10.0, 20.0, 30.0, 40.0]
     scores: list[tuple[float | None, ...]] = [(1.0, None), (2.0, 2.0), (3.0, 4.0), (None, None)]

@@ -1,11 +1,14 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ray_iqa.config.load import load_config
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.preflight import check_inputs, load_images
+from ray_iqa.preflight import check_inputs, check_pictures, load_images
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,29 @@ def test_manifests_of_one_dataset_must_agree(tmp_path: Path, rows: tuple[str, st
         manifest.write_text(HEADER + row + "\n")
     with pytest.raises(DataError, match=sentence):
         load_images([str(manifest) for manifest in manifests], None)
+
+
+def test_pictures_that_cannot_be_used_are_named_with_their_reasons(tmp_path: Path) -> None:
+    sizes = {"good.png": (64, 64), "thin.png": (3000, 1), "large.png": (8000, 7000)}
+    for name, size in sizes.items():
+        Image.new("1", size).save(tmp_path / name)
+    (tmp_path / "broken.jpg").write_bytes(b"broken")
+    (tmp_path / "folder.png").mkdir()
+    names = [*sizes, "broken.jpg", "gone.png", "folder.png", "gone too.png"]
+    with pytest.raises(DataError) as caught:
+        check_pictures([*(str(tmp_path / name) for name in [*names, *names]), "s3://bucket/any.png"])
+    said = str(caught.value)
+    assert said.startswith(f"6 pictures cannot be used: {tmp_path}/thin.png: one side may be at most 100 times")
+    assert "large.png: an image may have at most 50000000 pixels, got 8000 x 7000" in said
+    assert "broken.jpg: not a readable image" in said
+    assert "gone.png: no such image file" in said
+    assert said.endswith("; ...")
+    assert "\n" not in said
+    check_pictures([str(tmp_path / "good.png"), "s3://bucket/any.png"])
+    check_pictures([])
+
+
+def test_a_length_that_nobody_can_tell_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.new("L", (640, 480)).save(tmp_path / "a.png")
+    check_pictures([str(tmp_path / "a.png")], PolicyConfig(model="nobody/has-this"), VllmRolloutConfig())
+    assert "prompt lengths are not checked" in caplog.text

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,10 @@ def test_p_values_are_corrected_over_the_steps() -> None:
     assert min(together) == pytest.approx(min(1.0, 4 * smallest))
 
 
-def test_a_step_without_any_score_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="none of the 1 of 7 was"):
+def test_a_step_without_any_score_has_no_mean() -> None:
+    first, second = progress({7: {"a": None}, 8: {"a": 3.0, "b": 2.0}})
+    assert (first.n, first.n_failed, second.n, second.mean) == (0, 1, 2, 2.5)
+    assert math.isnan(first.mean)
+    assert second.since_first is None
+    with pytest.raises(ConfigError, match="no picture of the 1 steps can be scored"):
         progress({7: {"a": None}})

@@ -6,7 +6,7 @@
 
 import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ray_iqa.errors import ConfigError
 
@@ -27,6 +27,17 @@ class Prompt:
     maximum: float
     answer_format: Literal["tagged", "json"]  # <answer>3.50</answer>, or {"rating": 3.50} in the answer tags
     asks_reasoning: bool  # a well-formed completion thinks in <think> tags first
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:  # Any: as chat templates take it
+        """The question as a conversation for a chat template."""
+        system = [] if self.system is None else [{"role": "system", "content": text_parts(self.system)}]
+        return [*system, {"role": "user", "content": [{"type": "image"}, *text_parts(self.text)]}]
+
+
+def text_parts(text: str) -> list[dict[str, str]]:
+    """A text as the content of a chat template's message."""
+    return [{"type": "text", "text": text}]
 
 
 _RATING = (

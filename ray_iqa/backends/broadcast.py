@@ -19,9 +19,7 @@ class Broadcaster:
         self._sender: WeightSender | None = None
         self._fleet: tuple[str, ...] = ()
 
-    def broadcast(
-        self, receivers: Receivers, fleet: tuple[str, ...], gpus_per_engine: int, canary_image: str
-    ) -> list[WeightReceipt]:
+    def broadcast(self, receivers: Receivers, fleet: tuple[str, ...], gpus_per_engine: int) -> list[WeightReceipt]:
         """Send the current weights to all samplers; receipts on rank 0, nothing elsewhere.
 
         ``fleet`` names the samplers: when it differs from the last call's, a new group is formed.
@@ -29,7 +27,7 @@ class Broadcaster:
         Raises:
             WeightTransferError: see `WeightSender.send`.
         """
-        canary = self._learner.canary(canary_image)
+        canary = self._learner.canary()
         chunks = self._learner.weight_chunks(self._config.chunk_mib * 2**20)
         transport = self._transport(len(fleet), gpus_per_engine)
         if self._rank > 0:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ray_iqa.backends.canary import CANARY_ANSWER, canary_picture
 from ray_iqa.backends.deepspeed_config import deepspeed_config, reference_config
 from ray_iqa.backends.deepspeed_engine import DeepSpeedEngine, frozen_engine, join_process_group, sharded_loading
 from ray_iqa.backends.policy_weights import (
@@ -28,17 +29,16 @@ from ray_iqa.backends.step_gradients import StepGradients
 from ray_iqa.backends.trace import TracedCall
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.data.images import load_image
 from ray_iqa.policy.exported_version import write_policy_version
 from ray_iqa.policy.group_encoding import encode_group
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.learning_rate import learning_rate_at
 from ray_iqa.policy.loading import load_policy, load_reference, shares_prefix
 from ray_iqa.policy.row_builder import RowBuilder
+from ray_iqa.policy.token_rows import EncodedGroup
 from ray_iqa.seeds import derive_seed
 from ray_iqa.types import Canary, LearnerUpdate, Progress, TensorSpec, TrainingBatch, TrainingGroup, WeightSnapshot
 
-_CANARY_ANSWER = "<think></think><answer>3.00</answer>"
 _EXPORT_CHUNK_BYTES = 512 * 2**20
 
 
@@ -82,7 +82,7 @@ class DeepSpeedLearner:
         counts as ``policy/skipped``. The learning rate follows the number of updates.
 
         Raises:
-            DataError: an image is gone or changed since it was sampled.
+            ConfigError: an image is another one than was sampled.
         """
         began = time.perf_counter()
         learning_rate = learning_rate_at(self._policy_version + 1, self._config, self._num_steps)
@@ -97,37 +97,30 @@ class DeepSpeedLearner:
         metrics["learner/seconds"] = seconds = time.perf_counter() - began
         num_tokens = sum(len(group.prompt_token_ids) + sum(map(len, group.completions)) for group in batch.groups)
         metrics["learner/tokens_per_second"] = num_tokens / seconds
-        return LearnerUpdate(policy_version=self._policy_version, metrics=metrics)
+        problems = tuple(self.gradients.problems if batch.groups else ())
+        return LearnerUpdate(policy_version=self._policy_version, metrics=metrics, problems=problems)
 
     def token_logprobs(self, group: TrainingGroup) -> tuple[NDArray[np.float32], ...]:
         """The policy's log-probabilities [T_k] of each completion's tokens, at temperature 1."""
-        rows = self._builder.rows([encode_group(self.inputs, group)])
+        return self._logprobs(encode_group(self.inputs, group))
+
+    def _logprobs(self, group: EncodedGroup) -> tuple[NDArray[np.float32], ...]:
+        rows = self._builder.rows([group])
         scorer = self.engine.scorer.eval()  # no dropout
         with torch.no_grad():
             logprobs: torch.Tensor = scorer(rows)[0]
         scorer.train()
         return tuple(part.cpu().numpy() for part in torch.split(logprobs, list(rows.lengths)))
 
-    def canary(self, image_path: str) -> Canary:
-        """A fixed answer about an image with this policy's log-probabilities."""
-        prompt = self.inputs.encode(load_image(image_path)).token_ids.numpy().astype(np.int32)
-        answer = self.inputs.encode_answer(_CANARY_ANSWER)
-        nothing = np.zeros(len(answer), dtype=np.float32)
-        group = TrainingGroup(
-            image_path=image_path,
-            prompt_token_ids=prompt,
-            completions=(answer,),
-            logprobs=(nothing,),
-            advantages=nothing[:1],
-        )
-        return Canary(
-            image_path=image_path,
-            prompt_token_ids=prompt,
-            token_ids=answer,
-            logprobs=self.token_logprobs(group)[0],
-        )
+    def canary(self) -> Canary:
+        """A fixed answer about a fixed picture with this policy's log-probabilities."""
+        prompt = self.inputs.encode(canary_picture())
+        answer = self.inputs.encode_answer(CANARY_ANSWER)
+        [logprobs] = self._logprobs(EncodedGroup(prompt=prompt, completions=(answer,)))
+        token_ids = prompt.token_ids.numpy().astype(np.int32)
+        return Canary(prompt_token_ids=token_ids, token_ids=answer, logprobs=logprobs)
 
-    def snapshot(self, chunk_bytes: int, canary_image: str) -> WeightSnapshot | None:
+    def snapshot(self, chunk_bytes: int) -> WeightSnapshot | None:
         """Every parameter in ``policy.dtype``, adapters beside their base; on rank 0, None elsewhere.
 
         Frozen ones too: the engine fuses matrices (query, key and value) that adapters may train in part, and a
@@ -135,18 +128,17 @@ class DeepSpeedLearner:
 
         Args:
             chunk_bytes: with ZeRO-3, at most this much is whole at a time (or one larger parameter).
-            canary_image: path of the image the canary is about.
         """
         scorer = self.engine.scorer
-        return self._pack([*base_weights(scorer), *adapter_weights(scorer)], chunk_bytes, self.canary(canary_image))
+        return self._pack([*base_weights(scorer), *adapter_weights(scorer)], chunk_bytes, self.canary())
 
     def base(self, chunk_bytes: int) -> WeightSnapshot | None:
         """The part of a `snapshot` that adapters leave as it is; no canary, for no version answers with it."""
         return self._pack(base_weights(self.engine.scorer), chunk_bytes, None)
 
-    def adapters(self, chunk_bytes: int, canary_image: str) -> WeightSnapshot | None:
+    def adapters(self, chunk_bytes: int) -> WeightSnapshot | None:
         """A `snapshot` without its `base`."""
-        return self._pack(adapter_weights(self.engine.scorer), chunk_bytes, self.canary(canary_image))
+        return self._pack(adapter_weights(self.engine.scorer), chunk_bytes, self.canary())
 
     def manifest(self) -> tuple[TensorSpec, ...]:
         """Every parameter by its transformers name, adapters merged."""

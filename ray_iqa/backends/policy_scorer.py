@@ -10,12 +10,10 @@ from PIL import Image
 from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import Prompt, prompt_by_id
 from ray_iqa.backends.expected_score import expected_scores
-from ray_iqa.backends.patient_sampling import sample_each
 from ray_iqa.config.evaluate import Decoding
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
-from ray_iqa.data.images import load_image
-from ray_iqa.errors import DataError
+from ray_iqa.data.images import picture_or_reason
 from ray_iqa.evaluation_records import Prediction
 from ray_iqa.types import Answer, LabelledImage, ParseFailure, RolloutGroup
 
@@ -42,25 +40,19 @@ class PolicyScorer:
     def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
         """See `Scorer.predict`; ``seconds`` is an equal share of the call for every image."""
         began = time.perf_counter()
-        opened = [_opened(image) for image in images]
-        sound = [(image, found) for image, found in zip(images, opened, strict=True) if isinstance(found, Image.Image)]
-        answers = iter(self._answers([image for image, _ in sound], [picture for _, picture in sound]))
-        predictions = [next(answers) if isinstance(found, Image.Image) else found for found in opened]
+        predictions = self._answers(images, [picture_or_reason(image.image_path) for image in images])
         seconds = (time.perf_counter() - began) / max(1, len(images))
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 
-    def _answers(self, images: Sequence[LabelledImage], pictures: Sequence[Image.Image]) -> list[Prediction]:
-        groups = sample_each(self._sampler, images, pictures, self._spec)
-        predictions = [
-            Prediction(score=None, reason=group) if isinstance(group, str) else prediction_of_group(group, self._prompt)
-            for group in groups
-        ]
+    def _answers(self, images: Sequence[LabelledImage], pictures: Sequence[Image.Image | str]) -> list[Prediction]:
+        groups = self._sampler.sample_pictures(images, pictures, self._spec)
+        predictions = [prediction_of_group(group, self._prompt) for group in groups]
         if not self._expects:
             return predictions
         read = [
             (place, picture, group.completions[0])
             for place, (picture, group) in enumerate(zip(pictures, groups, strict=True))
-            if not isinstance(group, str) and predictions[place].score is not None
+            if not isinstance(picture, str) and predictions[place].score is not None
         ]
         expected = expected_scores(
             self._sampler, self._prompt, [picture for _, picture, _ in read], [answer for _, _, answer in read]
@@ -76,6 +68,8 @@ class PolicyScorer:
 
 def prediction_of_group(group: RolloutGroup, prompt: Prompt) -> Prediction:
     """Mean and deviation of the readable scores; the reasoning is that of the answer nearest to the mean."""
+    if group.problem is not None:
+        return Prediction(score=None, reason=group.problem)
     answers = [parse(completion.text, prompt) for completion in group.completions]
     read = [answer for answer in answers if isinstance(answer, Answer)]
     if not read:
@@ -88,10 +82,3 @@ def prediction_of_group(group: RolloutGroup, prompt: Prompt) -> Prediction:
         score_std=float(scores.std(ddof=1)) if len(scores) >= 2 else None,
         reasoning=read[int(np.abs(scores - mean).argmin())].reasoning,
     )
-
-
-def _opened(image: LabelledImage) -> Image.Image | Prediction:
-    try:
-        return load_image(image.image_path)
-    except DataError as error:
-        return Prediction(score=None, reason=str(error))

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+from PIL import Image
 
 from ray_iqa.backends.deepspeed_engine import DeepSpeedEngine
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
@@ -14,7 +15,10 @@ from ray_iqa.policy.logprobs import TokenRows
 from ray_iqa.policy.loss import LossParts, policy_loss
 from ray_iqa.policy.micro_batches import plan_micro_batches
 from ray_iqa.policy.row_builder import RowBuilder
-from ray_iqa.types import TrainingBatch
+from ray_iqa.policy.token_rows import EncodedGroup
+from ray_iqa.types import TrainingBatch, TrainingGroup
+
+_BLANK_SIDE = 56  # pixels
 
 
 class StepGradients:
@@ -31,12 +35,16 @@ class StepGradients:
         """``reference`` is None when there is no KL term, or when the policy without its adapters is the reference."""
         self._engine, self._reference, self._inputs = engine, reference, inputs
         self._builder, self._config = builder, config
+        self.problems: list[str] = []
+        """Of the newest step on this rank."""
 
     def accumulate(self, batch: TrainingBatch) -> dict[str, float]:
         """On return the gradients are reduced over ranks, not clipped; the metrics are equal on all ranks.
 
+        An image that cannot be read any more adds nothing and counts as ``policy/lost_images``; ``problems`` says why.
+
         Raises:
-            DataError: an image is gone or changed since it was sampled.
+            ConfigError: an image is another one than was sampled.
         """
         num_responses = sum(len(group.completions) for group in batch.groups)
         plan = plan_micro_batches(
@@ -46,17 +54,32 @@ class StepGradients:
             share_prefix=self._builder.share_prefix,
         )[torch.distributed.get_rank()]
         chosen = [tuple(batch.groups[index] for index in micro_batch.groups) for micro_batch in plan]
-        all_parts = []
+        all_parts, self.problems = [], []
         for position, encoded in enumerate(encoded_ahead(self._inputs, chosen)):
-            rows = self._builder.rows(encoded)
+            kept = [
+                (group, found)
+                for group, found in zip(chosen[position], encoded, strict=True)
+                if not isinstance(found, str)
+            ]
+            # Other ranks wait for every pass: where nothing is left, it is about a blank picture and has no weight.
+            groups, readable = zip(*(kept or [self._blank(chosen[position][0])]), strict=True)
+            rows = self._builder.rows(readable)
             reference_logprobs = self._reference_logprobs(rows)
             logprobs, entropies = self._engine.raw(rows)
-            weight = num_responses if plan[position].counted else 0
-            terms = self._builder.terms(chosen[position], entropies, reference_logprobs, num_responses=weight)
+            counted = plan[position].counted
+            weight = num_responses if counted and kept else 0
+            terms = self._builder.terms(groups, entropies, reference_logprobs, num_responses=weight)
             parts = policy_loss(logprobs, terms, self._config)
             self._engine.backward(parts.loss, last=position == len(plan) - 1)
-            all_parts.append(LossParts(loss=parts.loss.detach(), sums=parts.sums, maxima=parts.maxima))
+            lost = [found for found in encoded if counted and isinstance(found, str)]
+            self.problems += lost
+            sums = parts.sums | {"policy/lost_images": parts.loss.new_tensor(len(lost))}
+            all_parts.append(LossParts(loss=parts.loss.detach(), sums=sums, maxima=parts.maxima))
         return self._metrics(all_parts)
+
+    def _blank(self, group: TrainingGroup) -> tuple[TrainingGroup, EncodedGroup]:
+        prompt = self._inputs.encode(Image.new("RGB", (_BLANK_SIDE, _BLANK_SIDE)))
+        return group, EncodedGroup(prompt=prompt, completions=group.completions)
 
     def _reference_logprobs(self, rows: TokenRows) -> torch.Tensor | None:
         if self._config.kl_coef == 0:

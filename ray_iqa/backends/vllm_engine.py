@@ -151,5 +151,5 @@ def refusals_named() -> Iterator[None]:
 
     try:
         yield
-    except (VLLMClientError, ValueError) as error:
+    except (VLLMClientError, ValueError, MemoryError) as error:
         raise ConfigError(f"vLLM refused a request: {error}") from error

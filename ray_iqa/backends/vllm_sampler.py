@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ray_iqa.backends.canary import canary_picture
 from ray_iqa.backends.vllm_engine import refusals_named, start_engine
 from ray_iqa.backends.vllm_prompts import ImagePrompts, Prompt
 from ray_iqa.backends.weight_install import load_snapshot, repack_output_head, reset_caches
@@ -18,7 +19,6 @@ from ray_iqa.backends.weight_receive import TransferReceiver
 from ray_iqa.backends.working_engine import WorkingEngine
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
-from ray_iqa.data.images import load_image
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.seeds import derive_seed
@@ -58,7 +58,7 @@ class VllmSampler:
         self.inputs = PolicyInputs(policy)
         self._expected = expected_parameters(policy)
         self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, transfer_backend)
-        self._prompts = ImagePrompts(self._llm, self.inputs.prompt_token_ids)
+        self._prompts = ImagePrompts(self._llm, self.inputs.prompt_token_ids, rollout.max_model_len)
         self._receiver = TransferReceiver(self._llm, self._expected)
         self._policy_version: int | None = 0
         self._engine = WorkingEngine(self._llm)
@@ -86,46 +86,45 @@ class VllmSampler:
         done. The others go on in the next call, beside its own images, and weights cannot change until they are done.
         A call with another spec drops them.
 
+        An image that cannot be read, that the model refuses, or whose prompt leaves no room for an answer, is a group
+        with a ``problem``.
+
         Raises:
-            DataError: an image cannot be read; the message names it.
-            ConfigError: vLLM refuses a prompt, such as one longer than ``rollout.max_model_len``.
+            ConfigError: vLLM refuses the spec.
             WeightTransferError: an earlier weight update failed half-way.
         """
-        return self._sample(images, self._prompts.take(images), spec, leave)
+        return self._sample(images, self._prompts.take(images, spec.max_tokens), spec, leave)
 
     def prepare(self, images: Sequence[LabelledImage]) -> None:
-        """Read and preprocess the images of a coming `sample`; weights may change in between.
-
-        Raises:
-            DataError: an image cannot be read; the message names it.
-        """
+        """Read and preprocess the images of a coming `sample`; weights may change in between."""
         self._prompts.prepare(images)
 
     def sample_pictures(
-        self, images: Sequence[LabelledImage], pictures: Sequence[Image.Image], spec: SamplingSpec
+        self, images: Sequence[LabelledImage], pictures: Sequence[Image.Image | str], spec: SamplingSpec
     ) -> list[RolloutGroup]:
-        """As `sample`, on pictures that `load_image` has decoded already, one for each of ``images``."""
-        return self._sample(images, self._prompts.rendered([self.prompt(picture) for picture in pictures]), spec)
+        """As `sample`, with what `picture_or_reason` has found already for each of ``images``."""
+        return self._sample(images, self._prompts.of_pictures(pictures, spec.max_tokens), spec)
 
     def _sample(
-        self, images: Sequence[LabelledImage], prompts: Sequence[Prompt], spec: SamplingSpec, leave: int = 0
+        self, images: Sequence[LabelledImage], prompts: Sequence[Prompt | str], spec: SamplingSpec, leave: int = 0
     ) -> list[RolloutGroup]:
         version = self.policy_version
+        sound = [(image, prompt) for image, prompt in zip(images, prompts, strict=True) if not isinstance(prompt, str)]
         if spec != self._spec:
             self._engine.drop()
         self._spec = spec
         with self._engine.awake(), refusals_named():
-            self._engine.add(prompts, [sampling_params(self.inputs, image, spec) for image in images], images)
+            params = [sampling_params(self.inputs, image, spec) for image, _ in sound]
+            self._engine.add([prompt for _, prompt in sound], params, [image for image, _ in sound])
             results = self._engine.run(leave)
-        return [
-            RolloutGroup(
-                image=image,
-                prompt_token_ids=np.asarray(result.prompt_token_ids, np.int32),
-                completions=_completions(self.inputs, result, spec),
-                policy_version=version,
-            )
-            for image, result in results
+        groups = [_drawn_group(self.inputs, image, result, spec, version) for image, result in results]
+        groups += [
+            _failed_group(image, prompt, spec, version)
+            for image, prompt in zip(images, prompts, strict=True)
+            if isinstance(prompt, str)
         ]
+        place_of = {image: place for place, image in enumerate(images)}
+        return sorted(groups, key=lambda group: place_of.get(group.image, -1))  # what was left before comes first
 
     def generate(self, prompts: Sequence[Prompt], params: Sequence[Any]) -> list[Any]:  # Any: vLLM's own types
         """Answers to prompts made by `prompt`, each with its own vLLM sampling parameters; raises as `sample`."""
@@ -135,15 +134,17 @@ class VllmSampler:
             self._engine.add(rendered, params, rendered)
             return [result for _, result in self._engine.run()]
 
-    def score(self, image_path: str, token_ids: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Teacher-forced log-probabilities of an answer.
+    def score(
+        self, picture: Image.Image, token_ids: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Teacher-forced log-probabilities of an answer about a picture.
 
         Returns:
             the prompt's tokens [P], image tokens expanded, and the answer's log-probabilities [T] at temperature 1.
         """
         from vllm import SamplingParams
 
-        prompt = self.prompt(load_image(image_path), [int(token) for token in token_ids])
+        prompt = self.prompt(picture, [int(token) for token in token_ids])
         params = SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False)
         [result] = self.generate([prompt], [params])
         start = len(result.prompt_token_ids) - len(token_ids)
@@ -212,17 +213,17 @@ class VllmSampler:
         difference = float("nan") if canary is None else self._canary_difference(canary)
         if canary is not None and not difference <= canary_max_abs:  # NaN fails too
             raise WeightTransferError(
-                f"canary {canary.image_path}: the sampler's log-probabilities may differ from the learner's by at most "
+                f"canary: the sampler's log-probabilities may differ from the learner's by at most "
                 f"weights.canary_max_abs {canary_max_abs}, got {difference}"
             )
         self._policy_version = policy_version
         return WeightReceipt(policy_version=policy_version, num_tensors=len(self._expected), canary_max_abs=difference)
 
     def _canary_difference(self, canary: Canary) -> float:
-        prompt_token_ids, logprobs = self.score(canary.image_path, canary.token_ids)
+        prompt_token_ids, logprobs = self.score(canary_picture(), canary.token_ids)
         if not np.array_equal(prompt_token_ids, canary.prompt_token_ids):
             raise WeightTransferError(
-                f"canary {canary.image_path}: sampler and learner must read the same prompt, "
+                f"canary: sampler and learner must read the same prompt, "
                 f"got {len(prompt_token_ids)} and {len(canary.prompt_token_ids)} tokens"
             )
         return float(np.max(np.abs(logprobs - canary.logprobs)))
@@ -250,6 +251,34 @@ def sampling_params(inputs: PolicyInputs, image: LabelledImage, spec: SamplingSp
         logprobs=0,  # of the drawn token only
         flat_logprobs=True,
         detokenize=False,
+    )
+
+
+def _drawn_group(
+    inputs: PolicyInputs,
+    image: LabelledImage,
+    result: Any,  # noqa: ANN401 - vllm is untyped
+    spec: SamplingSpec,
+    version: int,
+) -> RolloutGroup:
+    return RolloutGroup(
+        image=image,
+        prompt_token_ids=np.asarray(result.prompt_token_ids, np.int32),
+        completions=_completions(inputs, result, spec),
+        policy_version=version,
+    )
+
+
+def _failed_group(image: LabelledImage, problem: str, spec: SamplingSpec, version: int) -> RolloutGroup:
+    aborted = Completion(
+        token_ids=np.zeros(0, np.int32), logprobs=np.zeros(0, np.float32), text="", finish_reason="abort"
+    )
+    return RolloutGroup(
+        image=image,
+        prompt_token_ids=np.zeros(0, np.int32),
+        completions=(aborted,) * spec.num_completions,
+        policy_version=version,
+        problem=problem,
     )
 
 

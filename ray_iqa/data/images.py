@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from ray_iqa.path_text import text_path
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """What is decoded; everything else Pillow knows (EPS runs Ghostscript, FITS had bombs) is refused."""
 MAX_PIXELS = 50_000_000
+MAX_ASPECT_RATIO = 100.0
+"""Long side by short side: models enlarge the short side, so that a thin line would become a giant."""
 
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
@@ -21,7 +25,9 @@ _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def load_image(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def load_image(
+    source: str | Path | bytes, max_pixels: int = MAX_PIXELS, max_aspect_ratio: float = MAX_ASPECT_RATIO
+) -> Image.Image:
     """Decode a file, or a file's bytes, to 8-bit RGB as a viewer would show it.
 
     EXIF orientation is applied; transparency is composited on white; 16-bit grey is scaled down, not
@@ -32,26 +38,68 @@ def load_image(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Imag
     Args:
         source: path, as it is or as `path_text`, URL of a file in an object store, or the content of an image file.
         max_pixels: width times height allowed, checked in the header before anything is decoded.
+        max_aspect_ratio: long side by short side allowed, checked there too.
 
     Raises:
-        DataError: missing file, format not in ``FORMATS``, too many pixels, broken or truncated data,
-            32-bit samples, which have no agreed white level.
+        DataError: missing file, format not in ``FORMATS``, too many pixels, too thin, broken or truncated
+            data, more memory than there is, 32-bit samples, which have no agreed white level.
     """
     name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     if isinstance(source, str) and is_url(source):
         source = read_bytes(source)
-    file = io.BytesIO(source) if isinstance(source, bytes) else text_path(source)
+    with _opened(source, name, max_pixels, max_aspect_ratio) as image:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image), _white_level(image), _white_is_zero(image))
+
+
+def picture_or_reason(path: str | Path) -> Image.Image | str:
+    """A picture as `load_image` decodes it, or the sentence that says why there is none."""
     try:
+        return load_image(path)
+    except DataError as error:
+        return str(error)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of a local picture from its header, as stored; raises as `load_image` where that can tell."""
+    with _opened(path, str(path), MAX_PIXELS, MAX_ASPECT_RATIO) as image:
+        return image.size
+
+
+def check_shape(size: tuple[int, int], name: str, max_aspect_ratio: float = MAX_ASPECT_RATIO) -> None:
+    """Refuse thin lines.
+
+    Args:
+        size: width and height.
+        name: of the picture, as the error says it.
+        max_aspect_ratio: long side by short side allowed.
+
+    Raises:
+        DataError: one side is too long for the other, or there are no pixels.
+    """
+    if not 0 < max(size) <= max_aspect_ratio * min(size):
+        raise DataError(
+            f"{name}: one side may be at most {max_aspect_ratio:g} times the other, got {size[0]} x {size[1]}"
+        )
+
+
+@contextmanager
+def _opened(source: str | Path | bytes, name: str, max_pixels: int, max_aspect_ratio: float) -> Iterator[Image.Image]:
+    """The picture with its header read and found within the limits; what goes wrong inside is a `DataError`."""
+    try:
+        file = io.BytesIO(source) if isinstance(source, bytes) else text_path(source)
         with Image.open(file, formats=FORMATS) as image:
             _check_num_pixels(image, max_pixels, name)
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), _white_level(image), _white_is_zero(image))
+            check_shape(image.size, name, max_aspect_ratio)
+            yield image
     except DataError:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{name}: no such image file") from error
     except UnidentifiedImageError as error:
         raise DataError(f"{name}: not a readable image; it must be one of {', '.join(FORMATS)}") from error
+    except MemoryError as error:
+        raise DataError(f"{name}: cannot decode the image: it takes more memory than there is") from error
     except Exception as error:  # a decoder raises whatever its parser trips over
         raise DataError(f"{name}: cannot decode the image: {error}") from error
 

@@ -62,7 +62,7 @@ def why_idle(
     if batch.groups:
         return NOT_FINITE
     fates = Counter(
-        _fate(completion, read_answer(completion.text), is_read=bool(is_read))
+        _fate(completion, read_answer(completion.text), group.problem, is_read=bool(is_read))
         for group, parsed in zip(groups, table.parsed, strict=True)
         for completion, is_read in zip(group.completions, parsed, strict=True)
     )
@@ -82,8 +82,8 @@ class _Fate:
     example: str = field(compare=False)
 
 
-def _fate(completion: Completion, answer: Answer | ParseFailure, *, is_read: bool) -> _Fate:
-    example = completion.text[:_LONGEST_EXAMPLE]
+def _fate(completion: Completion, answer: Answer | ParseFailure, problem: str | None, *, is_read: bool) -> _Fate:
+    example = (problem or completion.text)[:_LONGEST_EXAMPLE]
     if completion.finish_reason == "abort":
         return _Fate("were aborted", "pictures and engines that do not fail; the log names them", example)
     if is_read or isinstance(answer, Answer):

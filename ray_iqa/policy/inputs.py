@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoProcessor
 
-from ray_iqa.answers.prompt import prompt_by_id
+from ray_iqa.answers.prompt import prompt_by_id, text_parts
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError, DataError
 
@@ -46,9 +46,7 @@ class PolicyInputs:
         self._size = _pixel_limits(self._processor.image_processor, policy)
         if self._size is not None:
             self._processor.image_processor.size = self._size
-        prompt = prompt_by_id(policy.prompt)
-        system = [] if prompt.system is None else [{"role": "system", "content": _text(prompt.system)}]
-        self._messages = [*system, {"role": "user", "content": [{"type": "image"}, *_text(prompt.text)]}]
+        self._messages = prompt_by_id(policy.prompt).messages
         self._prompt_text: str = self._render(self._messages, add_generation_prompt=True)
         self.prompt_token_ids: tuple[int, ...] = tuple(self._token_ids(self._prompt_text))
         """The prompt with the image as its one unexpanded placeholder, as vLLM wants it."""
@@ -117,7 +115,7 @@ class PolicyInputs:
     def _find_stop_token_ids(self) -> tuple[int, ...]:
         # Whatever the template writes after an assistant's words ends the turn.
         marker = "ANSWER"
-        answered = self._render([*self._messages, {"role": "assistant", "content": _text(marker)}])
+        answered = self._render([*self._messages, {"role": "assistant", "content": text_parts(marker)}])
         end_of_turn = self._token_ids(answered.rsplit(marker, maxsplit=1)[1])[:1]
         return tuple(dict.fromkeys([*end_of_turn, self._tokenizer.eos_token_id]))
 
@@ -143,10 +141,6 @@ def _load_processor(policy: PolicyConfig) -> Any:  # noqa: ANN401 - processor cl
         raise ConfigError(
             f"policy.model must be a folder or hub name with a processor, got {policy.model!r}: {first_line}"
         ) from error
-
-
-def _text(text: str) -> list[dict[str, str]]:
-    return [{"type": "text", "text": text}]
 
 
 def _pixel_limits(image_processor: Any, policy: PolicyConfig) -> dict[str, int] | None:  # noqa: ANN401 - untyped family

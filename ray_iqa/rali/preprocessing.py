@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from ray_iqa.data.images import check_shape
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.rali.squares import Picture, SquareCut
 
@@ -98,6 +99,7 @@ def _in_unit_range(centre: Tensor) -> Tensor:
 def _checked(image: Tensor) -> Tensor:
     if not image.is_floating_point() or image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
         raise DataError(f"an image tensor must be float [3, H, W], got {image.dtype} {list(image.shape)}")
+    check_shape((image.shape[2], image.shape[1]), "image tensor")
     low, high = float(image.min()), float(image.max())
     if not (low >= 0.0 and high <= 1.0):
         raise DataError(f"an image tensor must lie in [0, 1], got values from {low:g} to {high:g}; divide or clamp it")

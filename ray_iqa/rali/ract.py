@@ -5,6 +5,7 @@ space that data sets share, with cross-entropy. Scores of one data set only are 
 answer without a score ends: here it ends after its reasoning, and nothing is taught about what follows.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,8 @@ from ray_iqa.errors import DataError
 from ray_iqa.rali.records import ReasoningRecord
 from ray_iqa.seeds import derive_seed
 from ray_iqa.types import TrainingBatch, TrainingGroup
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +95,18 @@ class LessonPlan:
     def batch_for(self, step: int) -> TrainingBatch:
         """The batch of ``step``, counted from 1; the last one of an epoch may be smaller.
 
-        Raises:
-            DataError: a picture cannot be read.
+        A picture that cannot be read is left out, and why is logged.
         """
         epoch, place = divmod(step - 1, self.steps_per_epoch)
         order = np.random.default_rng(derive_seed(self._seed, "lessons", epoch)).permutation(len(self._lessons))
         chosen = order[place * self._size : (place + 1) * self._size]
-        return TrainingBatch(
-            groups=tuple(self._group(self._lessons[index]) for index in chosen), policy_version=step - 1
-        )
+        groups = []
+        for index in chosen:
+            try:
+                groups.append(self._group(self._lessons[index]))
+            except DataError as error:
+                logger.warning("a picture leaves step %d: %s", step, error)
+        return TrainingBatch(groups=tuple(groups), policy_version=step - 1)
 
     def _group(self, lesson: Lesson) -> TrainingGroup:
         answers = [self._encoder.answer(answer) for answer in lesson.answers]

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from pydantic import PositiveInt
 
 from ray_iqa.config.section import Section
-from ray_iqa.data.images import load_image
+from ray_iqa.data.images import check_shape, load_image
 from ray_iqa.errors import DataError
 
 Picture: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -38,20 +38,24 @@ class SquareCut(Section):
         Raises:
             DataError: the picture is broken, or an array has another type or shape.
         """
-        image = self._resize(_decoded(picture))
+        image = self._resized(picture)
         return self._cut(image, (image.width - self.size) / 2, (image.height - self.size) / 2)
 
     def random_square(self, picture: Picture, rng: np.random.Generator) -> NDArray[np.uint8]:
         """As `square`, from a random place along the longer side, mirrored half of the time."""
-        image = self._resize(_decoded(picture))
+        image = self._resized(picture)
         if rng.random() < 0.5:
             image = ImageOps.mirror(image)
         left, top = (rng.integers(0, side - self.size + 1) for side in image.size)
         return self._cut(image, float(left), float(top))
 
-    def _resize(self, image: Image.Image) -> Image.Image:
-        height, width = self._target(image.height, image.width)
-        return image.resize((width, height), _FILTERS[self.interpolation])
+    def _resized(self, picture: Picture) -> Image.Image:
+        try:
+            image = _decoded(picture)
+            height, width = self._target(image.height, image.width)
+            return image.resize((width, height), _FILTERS[self.interpolation])
+        except MemoryError as error:
+            raise DataError("a picture cannot be resized: it takes more memory than there is") from error
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
         if self.resize == "squash":
@@ -75,6 +79,7 @@ def _decoded(source: Picture) -> Image.Image:
             raise DataError(
                 f"an image array must be uint8 of shape [H, W, 3] or [H, W], got {source.dtype} {list(source.shape)}"
             )
+        check_shape((source.shape[1], source.shape[0]), "image array")
         return Image.fromarray(source).convert("RGB")
     if isinstance(source, Image.Image):
         return _rgb(source)
@@ -84,6 +89,7 @@ def _decoded(source: Picture) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode not in _MODES:
         raise DataError(f"a Pillow image must have one of the modes {', '.join(_MODES)}, got {image.mode}")
+    check_shape(image.size, "Pillow image")
     try:
         image = ImageOps.exif_transpose(image)  # reads the file of an image opened lazily
     except Exception as error:  # a decoder raises whatever its parser trips over

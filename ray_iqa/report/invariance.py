@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ray_iqa.data.images import load_image
+from ray_iqa.data.images import load_image, picture_or_reason
 from ray_iqa.errors import DataError
 from ray_iqa.evaluation_records import PredictionRow
 from ray_iqa.report.drawing import COLOURS, FAINT, panels
@@ -45,11 +45,10 @@ def invariance_section(rows: Sequence[PredictionRow], scorer: ScorerAtHand | Non
     if scorer is None or not rows:
         missing = _WITHOUT_SCORER if scorer is None else _WITHOUT_PREDICTIONS
         return Section(name="invariance", title=title, lead="", missing=missing)
-    pictures = _sampled([row.image_path for row in rows])
-    before = _scores(scorer, pictures)
+    answers, unreadable = _answers(scorer, [row.image_path for row in rows])
+    before, moved = answers[:, 0], dict(zip(CHANGES, answers.T[1:], strict=True))
     if np.isfinite(before).sum() < _FEWEST:
         return Section(name="invariance", title=title, lead="", missing=_WITHOUT_PICTURES)
-    moved = {name: _scores(scorer, [change(picture) for picture in pictures]) for name, change in CHANGES.items()}
     table = Table(
         title="Score after the change minus score before",
         header=_HEADER,
@@ -69,23 +68,36 @@ def invariance_section(rows: Sequence[PredictionRow], scorer: ScorerAtHand | Non
     axes.axvline(0, color=FAINT, linewidth=0.6)
     axes.set_xlabel("change of the score")
     drawing = Drawing(name="invariance", caption="Change of the score; boxes hold half of the pictures.", figure=figure)
-    lead = _LEAD.format(model=scorer.name, count=len(pictures))
+    lead = _LEAD.format(model=scorer.name, count=len(answers))
+    if unreadable:
+        lead += f" {len(unreadable)} more could not be read, the first: {unreadable[0]}"
     return Section(name="invariance", title=title, lead=lead, drawings=(drawing,), tables=(table,))
 
 
-def _sampled(paths: Sequence[str]) -> list[Image.Image]:
-    """The first readable pictures by hash of their path."""
-    pictures = []
+def _answers(scorer: ScorerAtHand, paths: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
+    """Scores of the first pictures by hash of their path, and why others of them cannot be read.
+
+    Of n readable pictures [n, 1 + changes], unchanged and after each change; NaN where there is none. One picture is in
+    memory at a time.
+    """
+    scores, unreadable = [], []
     for path in sorted(set(paths), key=lambda path: hashlib.sha256(path.encode()).digest())[:NUM_SAMPLED]:
-        try:
-            pictures.append(load_image(path))
-        except DataError:
+        picture = picture_or_reason(path)
+        if isinstance(picture, str):
+            unreadable.append(picture)
             continue
-    return pictures
+        changed = [picture, *(_changed(picture, change) for change in CHANGES.values())]
+        found = iter(scorer.score([each for each in changed if each is not None]))
+        scores.append([np.nan if each is None or (score := next(found)) is None else score for each in changed])
+    return np.array(scores, dtype=np.float64).reshape(-1, 1 + len(CHANGES)), unreadable
 
 
-def _scores(scorer: ScorerAtHand, pictures: Sequence[Image.Image]) -> NDArray[np.float64]:
-    return np.array([np.nan if score is None else score for score in scorer.score(pictures)])
+def _changed(picture: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image | None:
+    """None where there is no such picture: WebP, for one, has no side above 16,383 pixels."""
+    try:
+        return change(picture)
+    except (DataError, OSError, ValueError, MemoryError):
+        return None
 
 
 def _row(name: str, before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[str, ...]:

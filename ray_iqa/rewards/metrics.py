@@ -39,6 +39,7 @@ def reward_metrics(
         "group/score_std": _mean(np.sqrt(moments.variance[moments.count >= 2])),
         "group/zero_advantage_fraction": _mean(np.abs(advantages).max(axis=1, initial=0.0)[learned] == 0),
         "group/no_opponent": float((learned & ~table.opposed).sum()),
+        "group/failed": float(sum(group.problem is not None for group in groups)),
         "pairs/count": float(table.num_pairs),
         "pairs/label_gap": table.mean_label_gap,
         "completion/length_mean": _mean(length[complete]),

@@ -46,7 +46,10 @@ class PyiqaScorer:
             picture = load_image(image.image_path)
         except DataError as error:
             return Prediction(score=None, reason=str(error))
-        score = self._sign * float(self._metric(picture))
+        try:
+            score = self._sign * float(self._metric(picture))
+        except Exception as error:  # noqa: BLE001 - a metric raises whatever it trips over, such as a tiny picture
+            return Prediction(score=None, reason=f"the metric failed: {error!r}")
         seconds = time.perf_counter() - began
         if not math.isfinite(score):
             return Prediction(score=None, reason="the metric found no finite score", seconds=seconds)

@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
         ("score", pa.float32()),  # null when unparsed
         ("parsed", pa.bool_()),
-        ("parse_failure", pa.string()),  # the parser's reason; null when parsed
+        ("parse_failure", pa.string()),  # the parser's reason, or why nothing was drawn; null when parsed
         ("fidelity", pa.float32()),
         ("format", pa.float32()),
         ("reward", pa.float32()),
@@ -74,7 +74,7 @@ class RolloutLog:
             "text": completion.text,
             "score": float(table.scores[b, k]) if parsed else None,
             "parsed": parsed,
-            "parse_failure": None if parsed else self._reason(completion.text),
+            "parse_failure": None if parsed else group.problem or self._reason(completion.text),
             "fidelity": float(table.fidelity[b, k]),
             "format": float(table.format[b, k]),
             "reward": float(table.rewards[b, k]),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ray_iqa.data.images import load_image
+from ray_iqa.data.images import picture_or_reason
 from ray_iqa.telemetry.event_file import EventFile, summaries
 from ray_iqa.types import RolloutGroup, StepRecord
 
@@ -58,9 +58,10 @@ class TensorBoardLog:
 def _log_examples(file: EventFile, record: StepRecord) -> None:
     summary = summaries()
     for index, group in enumerate(record.groups[:NUM_EXAMPLES]):
-        picture = load_image(group.image.image_path)
-        picture.thumbnail(THUMBNAIL)
-        file.add(summary.image(f"examples/{index}", np.asarray(picture), dataformats="HWC"), record.step)
+        picture = picture_or_reason(group.image.image_path)
+        if not isinstance(picture, str):  # gone since it was sampled, or never readable: the caption is left
+            picture.thumbnail(THUMBNAIL)
+            file.add(summary.image(f"examples/{index}", np.asarray(picture), dataformats="HWC"), record.step)
         file.add(summary.text(f"examples/{index}", _caption(group, record, index)), record.step)
 
 

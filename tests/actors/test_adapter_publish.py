@@ -39,7 +39,7 @@ def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Pa
     published = []
     for version in 1, 2:
         learner.update(batch)
-        snapshot = learner.snapshot(weights, str(picture))
+        snapshot = learner.snapshot(weights)
         receipt = ray.get(worker.install.remote(snapshot, weights.canary_max_abs))
         assert receipt.policy_version == version
         published.append(ray.get(snapshot))

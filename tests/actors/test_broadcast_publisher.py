@@ -66,7 +66,7 @@ class StandInRank:
 
     def update(self, batch: object) -> Any:  # noqa: ANN401, ARG002 - the contract
         self._version += 1
-        return SimpleNamespace(policy_version=self._version, num_snapshots=self._num_snapshots)
+        return SimpleNamespace(policy_version=self._version, problems=(), num_snapshots=self._num_snapshots)
 
     def broadcast(self, receivers: ActorReceivers, *_settings: object) -> list[WeightReceipt]:
         sender = WeightSender(NoTransport(len(receivers.fleet)), receivers, 10.0)
@@ -93,7 +93,7 @@ def cast(tmp_path: Path) -> Iterator[tuple[Callable[[], Any], RolloutPool, Broad
     launch = lambda _slot: StandInActor.options(num_cpus=0).remote(tmp_path)  # noqa: E731
     pool = RolloutPool(Fleet(launch, rollout, weights, wait_s=300.0, needs=lambda: "nothing"))
     pool.wait_ready()
-    yield lambda: learner.update(None), pool, BroadcastPublisher(learner, pool, weights, "a")  # type: ignore[arg-type]
+    yield lambda: learner.update(None), pool, BroadcastPublisher(learner, pool, weights)  # type: ignore[arg-type]
     pool.close()
     learner.close()
 

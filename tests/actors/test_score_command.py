@@ -37,13 +37,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Two sound pictures, one of them deeper, a broken one, and a file that is none."""
+    """Two sound pictures, one of them deeper, a broken one, one that a model would enlarge to a giant, no picture."""
     folder = tmp_path / "pictures"
     (folder / "deep").mkdir(parents=True)
     rng = np.random.default_rng(1)
     for name in ("b.png", "deep/a.JPG"):
         Image.fromarray(rng.integers(0, 256, (70, 60, 3), dtype=np.uint8)).save(folder / name)
     (folder / "c.webp").write_bytes(b"broken")
+    Image.new("1", (1_000_000, 1)).save(folder / "d.png")
     (folder / "notes.txt").write_text("no picture")
     return folder
 
@@ -54,10 +55,11 @@ def test_a_folder_becomes_a_table(model: str, pictures: Path, tmp_path: Path, su
     assert main(["score", str(pictures), "--model", model, "--out", str(out)]) == 3
     read = {"csv": pd.read_csv, "jsonl": lambda file: pd.read_json(file, lines=True), "parquet": pd.read_parquet}
     table = read[suffix](out)
-    assert [Path(path).name for path in table.path] == ["b.png", "c.webp", "a.JPG"]
-    assert table.status.to_list() == ["ok", "failed", "ok"]
-    assert table.score.isna().to_list() == [False, True, False]
+    assert [Path(path).name for path in table.path] == ["b.png", "c.webp", "d.png", "a.JPG"]
+    assert table.status.to_list() == ["ok", "failed", "failed", "ok"]
+    assert table.score.isna().to_list() == [False, True, True, False]
     assert "not a readable image" in table.reason[1]
+    assert "one side may be at most 100 times the other, got 1000000 x 1" in table.reason[2]
     assert (table.scale_min == 1).all()
     assert (table.scale_max == 5).all()
     expected = RaliScorer.load(model).score([pictures / "b.png"])[0].value

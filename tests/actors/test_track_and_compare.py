@@ -92,11 +92,16 @@ def test_track_says_when_samples_got_better(
 def test_track_counts_what_cannot_be_scored(model: str, samples: Path, tmp_path: Path) -> None:
     shutil.copytree(samples, tmp_path / "steps")
     (tmp_path / "steps" / "step-2" / "prompt 0.png").write_bytes(b"broken")
+    for picture in (tmp_path / "steps" / "step-1").iterdir():
+        Image.new("L", (1000, 1)).save(picture)
     folders = [str(path) for path in sorted((tmp_path / "steps").iterdir())]
     assert main(["track", *folders, "--model", model, "--out", str(tmp_path / "out")]) == 3
     rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
-    assert [row["pictures/failed"] for row in rows] == [0, 1, 0]
-    assert rows[1]["since_first/pairs"] == NUM_PROMPTS - 1
+    assert [row["pictures/failed"] for row in rows] == [NUM_PROMPTS, 1, 0]
+    assert [row["score/mean"] is None for row in rows] == [True, False, False]
+    assert rows[2]["since_previous/pairs"] == NUM_PROMPTS - 1
+    reasons = pd.read_csv(tmp_path / "out" / "scores.csv").reason
+    assert reasons.str.contains("at most 100 times the other, got 1000 x 1").sum() == NUM_PROMPTS
 
 
 def test_compare_is_a_gate(model: str, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +116,10 @@ def test_compare_is_a_gate(model: str, samples: Path, tmp_path: Path, capsys: py
     assert gate(better, worse, "--tolerance", "4") == 0
     shutil.copytree(better, tmp_path / "fewer")
     (tmp_path / "fewer" / "prompt 3.png").unlink()
+    (tmp_path / "fewer" / "prompt 4.png").write_bytes(b"broken")
+    capsys.readouterr()
     assert gate(worse, tmp_path / "fewer") == 3
+    assert f"failed\t{tmp_path}/fewer/prompt 4.png\t" in capsys.readouterr().out
     assert gate(worse, samples) == 1  # names one folder deeper have no partner
     assert "at least 6 pictures of the same name" in capsys.readouterr().err
 

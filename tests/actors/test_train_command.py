@@ -177,6 +177,10 @@ def test_workers_and_prefetch_change_nothing_they_should_not(start: Start, undis
         ("policy.model=./nowhere", "found no config.json in './nowhere'"),
         ("policy.prompt=thinkng", "did you mean 'thinking'"),
         ("data.images_per_step=100000", "data.images_per_step"),
+        (
+            "rollout.max_model_len=50",
+            "tokens and an answer of rollout.max_tokens 24 must fit into rollout.max_model_len",
+        ),
     ],
 )
 def test_what_cannot_work_is_one_sentence_before_anything_starts(

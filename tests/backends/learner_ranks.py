@@ -13,17 +13,16 @@ import numpy as np
 import torch
 from deepspeed.utils import safe_get_full_grad
 from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
 from ray_iqa.backends.policy_weights import gathered, named_weights
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.errors import DataError
+from ray_iqa.errors import ConfigError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.loss import TokenTerms
 from ray_iqa.policy.row_builder import RowBuilder
-from ray_iqa.types import Progress, TrainingBatch, TrainingGroup, WeightSnapshot
+from ray_iqa.types import Progress, TrainingBatch, TrainingGroup
 
 STAGES = (0, 2, 3)
 MICRO_BATCH_TOKENS = (110, 16_384)  # one group in each micro-batch; everything in one
@@ -92,7 +91,13 @@ class Scenarios:
         return {(stage, 110): self._gradients(stage, local_counts=True, max_tokens=110) for stage in self.stages}
 
     def _gradients(
-        self, stage: int, *, local_counts: bool = False, max_tokens: int = 16_384, share_prefix: bool = True
+        self,
+        stage: int,
+        *,
+        local_counts: bool = False,
+        max_tokens: int = 16_384,
+        share_prefix: bool = True,
+        batch: TrainingBatch | None = None,
     ) -> Tensors:
         learner = self.learner(zero_stage=stage, max_tokens_per_micro_batch=max_tokens, share_prefix=share_prefix)
         reference = learner.gradients._reference
@@ -103,7 +108,7 @@ class Scenarios:
             learner.gradients._builder = LocalCounts(
                 scorer=builder.scorer, share_prefix=builder.share_prefix, device=builder.device
             )
-        metrics = learner.gradients.accumulate(self.batch)
+        metrics = learner.gradients.accumulate(batch or self.batch)
         parameters = learner.engine.scorer.transformer.named_parameters()
         gradients = {name: safe_get_full_grad(parameter).clone() for name, parameter in parameters}
         norm, taken = learner.engine.step(0.0)
@@ -156,7 +161,7 @@ class Scenarios:
                 "before": before,
                 "after": weights_of(learner),
                 "kl": [metrics["policy/kl"] for metrics in updates],
-                "snapshot": learner.snapshot(20_000, group.image_path),
+                "snapshot": learner.snapshot(20_000),
                 "logprobs": learner.token_logprobs(group),
                 "export": folder,
             }
@@ -206,7 +211,7 @@ class Scenarios:
         for stage in self.stages:
             learner = self.learner("bfloat16", zero_stage=stage, max_tokens_per_micro_batch=110)
             metrics = [learner.update(self.small).metrics for _ in range(2)]
-            snapshot = learner.snapshot(20_000, self.batch.groups[0].image_path)
+            snapshot = learner.snapshot(20_000)
             found[stage] = {
                 "metrics": metrics,
                 "dtypes": {spec.dtype for spec in snapshot.manifest} if snapshot else set(),
@@ -228,12 +233,22 @@ class Scenarios:
                 found[stage, max_grad_norm] = (norm, change)
         return found
 
+    def lost_image(self) -> object:
+        """An image that is gone when it is learnt from, with and without company, and a batch that never had it."""
+        groups = self.batch.groups
+        gone = dataclasses.replace(groups[1], image_path="gone.png")
+        lost = dataclasses.replace(self.batch, groups=(groups[0], gone, *groups[2:]))
+        kept = dataclasses.replace(self.batch, groups=(groups[0], *groups[2:]))
+        found = [self._gradients(3, batch=lost, max_tokens=110), self._gradients(0, batch=lost)]
+        share = [sum(len(group.completions) for group in batch.groups) for batch in (kept, lost)]
+        return found, self._gradients(0, batch=kept), share[0] / share[1]
+
     def changed_image(self) -> object:
         group = self.batch.groups[0]
         other = dataclasses.replace(group, prompt_token_ids=group.prompt_token_ids[:-1])
         try:
             self.learner(kl_coef=0.0, zero_stage=0).update(TrainingBatch(groups=(other,), policy_version=0))
-        except DataError as error:
+        except ConfigError as error:
             return str(error)
         return ""
 
@@ -250,31 +265,6 @@ def weights_of(learner: DeepSpeedLearner) -> Tensors:
     weights = named_weights(learner.engine.scorer)
     values = gathered(weights, 50_000, is_sharded=learner.engine.is_sharded)
     return {weight.name: value.clone() for chunk in values for weight, value in chunk}
-
-
-def reloaded_logprobs(folder: Path, group: TrainingGroup) -> list[torch.Tensor]:
-    """What plain transformers says about an exported folder."""
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    processor = AutoProcessor.from_pretrained(folder)
-    image = processor.image_processor(images=[Image.open(group.image_path)], return_tensors="pt")
-    prompt = torch.from_numpy(group.prompt_token_ids.astype(np.int64))
-    found = []
-    for completion in group.completions:
-        tokens = torch.from_numpy(completion.astype(np.int64))
-        row = torch.cat([prompt, tokens])[None]
-        types = processor.create_mm_token_type_ids(row.tolist())
-        with torch.no_grad():
-            logits = model(input_ids=row, mm_token_type_ids=torch.tensor(types), **image).logits[0]
-        found.append(logits[len(prompt) - 1 : -1].log_softmax(-1).gather(-1, tokens[:, None])[:, 0])
-    return found
-
-
-def unpack(snapshot: WeightSnapshot) -> Tensors:
-    """The manifest read back, independently of how it was packed."""
-    found = {}
-    for spec, value in zip(snapshot.manifest, snapshot.values, strict=True):
-        found[spec.name] = torch.from_numpy(value.view(spec.dtype).reshape(spec.shape).copy())
-    return found
 
 
 if __name__ == "__main__":

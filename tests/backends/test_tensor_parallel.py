@@ -17,7 +17,7 @@ def test_a_snapshot_reaches_both_workers(tmp_path: Path) -> None:
     model = load_model(policy)
     for version in (1, 2):
         perturb(model, seed=version)
-        canary = make_canary(model, inputs, images[0].image_path)
+        canary = make_canary(model, inputs)
         assert sampler.install(pack_snapshot(model, version, canary), 1e-3).canary_max_abs < 1e-3
         assert sampler.sample(images[:2], SPEC)[0].policy_version == version
     sampler.close()

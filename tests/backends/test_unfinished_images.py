@@ -8,7 +8,7 @@ import pytest
 from vllm_policies import ROLLOUT, SPEC, load_model, noise_pictures, pack_snapshot, tiny_policy
 
 from ray_iqa.backends.vllm_sampler import VllmSampler
-from ray_iqa.errors import DataError, WeightTransferError
+from ray_iqa.errors import WeightTransferError
 from ray_iqa.types import RolloutGroup
 
 LONG = replace(SPEC, max_tokens=150)  # some answers end early by chance, others do not
@@ -81,6 +81,7 @@ def test_another_spec_drops_what_nobody_fetched(bench: SimpleNamespace) -> None:
 
 def test_an_image_that_cannot_be_read_leaves_the_others_at_work(bench: SimpleNamespace) -> None:
     first = bench.sampler.sample(bench.images[:2], LONG, leave=SLOTS - 1)
-    with pytest.raises(DataError, match=r"gone\.png"):
-        bench.sampler.sample([replace(bench.images[2], image_path="gone.png")], LONG)
-    assert rows([*first, *bench.sampler.sample([], LONG)]) == rows(bench.together[:2])
+    gone = replace(bench.images[2], image_path="gone.png")
+    *left, failed = bench.sampler.sample([gone], LONG, leave=SLOTS - 1)
+    assert (failed.image, failed.problem) == (gone, "gone.png: no such image file")
+    assert rows([*first, *left, *bench.sampler.sample([], LONG)]) == rows(bench.together[:2])

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from vllm_policies import (
     ROLLOUT,
     SPEC,
@@ -23,7 +24,7 @@ from vllm_policies import (
 
 from ray_iqa.backends.vllm_sampler import VllmSampler
 from ray_iqa.data.images import load_image
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.errors import ConfigError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.types import RolloutGroup
 
@@ -174,24 +175,46 @@ def test_the_end_of_the_turn_stops_and_is_kept(bench: SimpleNamespace, model: to
 
 def test_scoring_repeats_the_logprobs_of_sampling(bench: SimpleNamespace) -> None:
     group = bench.sampler.sample(bench.images[5:6], SPEC)[0]
-    prompt_token_ids, logprobs = bench.sampler.score(group.image.image_path, group.completions[0].token_ids)
+    prompt_token_ids, logprobs = bench.sampler.score(load_image(group.image.image_path), group.completions[0].token_ids)
     np.testing.assert_array_equal(prompt_token_ids, group.prompt_token_ids)
     np.testing.assert_allclose(logprobs, group.completions[0].logprobs, atol=1e-5)
 
 
-def test_an_unreadable_image_is_named(bench: SimpleNamespace) -> None:
-    broken = Path(bench.folder) / "broken.png"
+@pytest.mark.parametrize("prepared", [False, True])
+def test_images_that_cannot_be_used_are_groups_with_a_reason(bench: SimpleNamespace, *, prepared: bool) -> None:
+    """One that is no picture, one that is gone, a thin one, and one whose prompt leaves no room for an answer."""
+    broken, thin = Path(bench.folder) / "broken.png", Path(bench.folder) / "thin.png"
     broken.write_bytes(b"not a picture")
-    with pytest.raises(DataError, match=r"broken\.png"):
-        bench.sampler.sample([*bench.images[:2], labelled("broken", broken)], SPEC)
-    assert len(bench.sampler.sample(bench.images[:2], SPEC)) == 2
+    Image.new("L", (2000, 1)).save(thin)
+    bad = [labelled(path.stem, path) for path in (broken, Path("gone.png"), thin)]
+    large = bench.images[-1]  # 640 x 480, reduced to at most 320 x 320 pixels
+    images = [bad[0], bench.images[0], *bad[1:], large, bench.images[1]]
+    room = ROLLOUT.max_model_len - len(bench.sampler.sample([large], SPEC)[0].prompt_token_ids)
+    spec = replace(SPEC, max_tokens=room + 1)
+    if prepared:
+        bench.sampler.prepare(images)
+    groups = bench.sampler.sample(images, spec)
+    assert [group.image for group in groups] == images
+    assert [group.problem is None for group in groups] == [False, True, False, False, False, True]
+    assert "broken.png: not a readable image" in groups[0].problem
+    assert groups[2].problem == "gone.png: no such image file"
+    assert "at most 100 times the other, got 2000 x 1" in groups[3].problem
+    assert f"must fit into rollout.max_model_len {ROLLOUT.max_model_len:,}" in groups[4].problem
+    for group in groups:
+        assert len(group.completions) == SPEC.num_completions
+        if group.problem:
+            assert {(item.finish_reason, item.text, len(item.token_ids)) for item in group.completions} == {
+                ("abort", "", 0)
+            }
+    assert same(groups[1], bench.sampler.sample(bench.images[:1], spec)[0])
+    assert bench.sampler.sample([large], replace(SPEC, max_tokens=room))[0].problem is None
 
 
 def test_a_refused_request_names_the_reason(bench: SimpleNamespace) -> None:
     with pytest.raises(ConfigError, match="temperature"):
         bench.sampler.sample(bench.images[:1], replace(SPEC, temperature=3.0))
     with pytest.raises(ConfigError, match=str(ROLLOUT.max_model_len)):
-        bench.sampler.score(bench.images[0].image_path, np.full(ROLLOUT.max_model_len, 40, np.int32))
+        bench.sampler.score(load_image(bench.images[0].image_path), np.full(ROLLOUT.max_model_len, 40, np.int32))
     assert len(bench.sampler.sample(bench.images[:2], SPEC)) == 2
 
 
@@ -215,5 +238,4 @@ def test_a_prepared_image_is_not_read_again_whatever_the_weights(
     [prepared] = bench.sampler.sample([image], SPEC)
     [fresh] = bench.sampler.sample([bench.images[4]], SPEC)
     assert same(prepared, fresh)
-    with pytest.raises(DataError, match=r"gone\.png"):
-        bench.sampler.sample([image], SPEC)
+    assert bench.sampler.sample([image], SPEC)[0].problem == f"{path}: no such image file"

@@ -25,6 +25,7 @@ from vllm_policies import (
 from ray_iqa.backends.vllm_sampler import VllmSampler
 from ray_iqa.backends.weight_send import WeightSender
 from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.data.images import load_image
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.types import Canary, TensorSpec, WeightReceipt
@@ -95,7 +96,7 @@ def chunks(model: torch.nn.Module, size: int = 7) -> Iterator[list[tuple[str, to
 
 
 def send(sender: WeightSender, bench: SimpleNamespace, model: torch.nn.Module, version: int) -> WeightReceipt:
-    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    canary = make_canary(model, bench.inputs)
     [receipt] = sender.send(pack_snapshot(model, version).manifest, chunks(model), version, canary)
     return receipt
 
@@ -136,7 +137,7 @@ def test_a_failed_broadcast_is_repaired_by_a_snapshot(
     GlooEngine.breaks_at = "model.visual.blocks.1.attn.qkv.weight"
     with pytest.raises(WeightTransferError):
         send(sender, bench, model, 5)
-    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    canary = make_canary(model, bench.inputs)
     assert bench.sampler.install(pack_snapshot(model, 5, canary), LIMIT).canary_max_abs < LIMIT
 
 
@@ -199,5 +200,5 @@ def test_an_image_seen_before_is_encoded_anew(
         with pytest.raises(WeightTransferError, match="canary"):
             send(sender, bench, model, 12)
     assert send(sender, bench, model, 12).canary_max_abs < LIMIT
-    _, logprobs = bench.sampler.score(image.image_path, before.token_ids)
+    _, logprobs = bench.sampler.score(load_image(image.image_path), before.token_ids)
     assert np.abs(logprobs - before.logprobs).max() > 0.01

@@ -60,7 +60,7 @@ def test_installing_the_same_weights_changes_no_bit(bench: SimpleNamespace, mode
 def test_the_canary_agrees_and_the_answers_change(bench: SimpleNamespace, model: torch.nn.Module) -> None:
     before = drawn(bench.sampler.sample(bench.images, SPEC))
     perturb(model, seed=1)
-    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    canary = make_canary(model, bench.inputs)
     receipt = bench.sampler.install(pack_snapshot(model, 1, canary), 1e-3)
     assert 0.0 <= receipt.canary_max_abs < 1e-3
     assert drawn(bench.sampler.sample(bench.images, SPEC)) != before
@@ -70,7 +70,7 @@ def test_the_canary_agrees_and_the_answers_change(bench: SimpleNamespace, model:
 def test_a_wrong_canary_silences_the_sampler_until_a_whole_snapshot(
     bench: SimpleNamespace, model: torch.nn.Module, log_probability: float
 ) -> None:
-    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    canary = make_canary(model, bench.inputs)
     logprobs = np.array([log_probability, *canary.logprobs[1:]], np.float32)
     with pytest.raises(WeightTransferError, match="canary"):
         bench.sampler.install(pack_snapshot(model, 1, replace(canary, logprobs=logprobs)), 0.01)
@@ -81,7 +81,7 @@ def test_a_wrong_canary_silences_the_sampler_until_a_whole_snapshot(
 
 
 def test_a_canary_read_differently_by_the_learner_is_refused(bench: SimpleNamespace, model: torch.nn.Module) -> None:
-    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    canary = make_canary(model, bench.inputs)
     shorter = replace(canary, prompt_token_ids=canary.prompt_token_ids[:-1])
     with pytest.raises(WeightTransferError, match="same prompt"):
         bench.sampler.install(pack_snapshot(model, 1, shorter), 0.01)
@@ -163,7 +163,7 @@ def test_bfloat16_snapshots_are_read_in_place(bench: SimpleNamespace, model: tor
     with torch.no_grad():
         for parameter in rounded.parameters():
             parameter.copy_(parameter.to(torch.bfloat16))
-    canary = make_canary(rounded, bench.inputs, bench.images[0].image_path)
+    canary = make_canary(rounded, bench.inputs)
     assert bench.sampler.install(replace(snapshot, canary=canary), 1e-3).canary_max_abs < 1e-3
 
 
@@ -194,7 +194,7 @@ def with_adapters(base: WeightSnapshot, model: torch.nn.Module) -> WeightSnapsho
 
 def test_adapters_are_merged_with_their_base(bench: SimpleNamespace, model: torch.nn.Module) -> None:
     adapted = with_adapters(pack_snapshot(model, 1), model)
-    canary = make_canary(model, bench.inputs, bench.images[0].image_path)
+    canary = make_canary(model, bench.inputs)
     assert bench.sampler.install(replace(adapted, canary=canary), 1e-3).canary_max_abs < 1e-3
     after = drawn(bench.sampler.sample(bench.images, SPEC))
     bench.sampler.install(pack_snapshot(model, 2, canary), 1e-3)
@@ -224,11 +224,10 @@ def test_tied_embeddings_travel_once_and_reach_the_output(tmp_path: Path) -> Non
     tied.tie_weights()
     tied.save_pretrained(policy.model, save_original_format=False)
     tied = load_model(policy)
-    [image, *_] = noise_pictures(tmp_path)
     sampler = VllmSampler(policy, ROLLOUT)
     assert "lm_head.weight" not in sampler.expected_parameters()
     for version in 1, 2:
         perturb(tied, seed=version)
-        canary = make_canary(tied, PolicyInputs(policy), image.image_path)
+        canary = make_canary(tied, PolicyInputs(policy))
         assert sampler.install(pack_snapshot(tied, version, canary), 1e-3).canary_max_abs < 1e-3
     sampler.close()

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
+from ray_iqa.backends.canary import canary_picture
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.images import load_image
@@ -56,10 +57,10 @@ def perturb(model: PreTrainedModel, seed: int, scale: float = 0.1, only: str = "
 
 
 def reference_logprobs(
-    model: PreTrainedModel, inputs: PolicyInputs, image_path: str, token_ids: np.ndarray
+    model: PreTrainedModel, inputs: PolicyInputs, picture: Image.Image | str, token_ids: np.ndarray
 ) -> np.ndarray:
     """Log-probabilities of an answer by a plain transformers forward pass over the whole vocabulary: [T, V]."""
-    prompt = inputs.encode(load_image(image_path))
+    prompt = inputs.encode(load_image(picture) if isinstance(picture, str) else picture)
     answer = torch.as_tensor(np.array(token_ids), dtype=torch.int64)
     types = {name: torch.cat([value, torch.zeros_like(answer)])[None] for name, value in prompt.token_types.items()}
     row = torch.cat([prompt.token_ids, answer])[None]
@@ -81,12 +82,11 @@ def pack_snapshot(
     return WeightSnapshot(policy_version=version, manifest=tuple(manifest), values=tuple(values), canary=canary)
 
 
-def make_canary(model: PreTrainedModel, inputs: PolicyInputs, image_path: str) -> Canary:
+def make_canary(model: PreTrainedModel, inputs: PolicyInputs) -> Canary:
     answer = inputs.encode_answer("a sharp picture, 3.5")
-    logprobs = reference_logprobs(model, inputs, image_path, answer)[np.arange(len(answer)), answer]
+    logprobs = reference_logprobs(model, inputs, canary_picture(), answer)[np.arange(len(answer)), answer]
     return Canary(
-        image_path=image_path,
-        prompt_token_ids=inputs.encode(load_image(image_path)).token_ids.numpy().astype(np.int32),
+        prompt_token_ids=inputs.encode(canary_picture()).token_ids.numpy().astype(np.int32),
         token_ids=answer,
         logprobs=logprobs.astype(np.float32),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ray_iqa.data.images import load_image
+from ray_iqa.data.images import load_image, picture_or_reason, picture_size
 from ray_iqa.errors import DataError
 
 
@@ -173,6 +173,43 @@ def test_pixel_cap_is_read_from_the_header() -> None:
 def test_bombs_are_errors_even_with_a_larger_cap(side: int) -> None:
     with pytest.raises(DataError):
         load_image(png_header_only(side, side), max_pixels=99_999_999)
+
+
+@pytest.mark.parametrize("size", [(1_000_000, 1), (1, 1_000_000), (301, 3)])
+def test_thin_pictures_are_refused_by_their_header(size: tuple[int, int], tmp_path: Path) -> None:
+    content, path = png_header_only(*size), tmp_path / "thin.png"
+    path.write_bytes(content)
+    for read in (lambda: load_image(content), lambda: load_image(path), lambda: picture_size(path)):
+        with pytest.raises(DataError, match=f"at most 100 times the other, got {size[0]} x {size[1]}"):
+            read()
+    assert picture_or_reason(path).startswith(f"{path}: one side may be at most 100 times")
+
+
+def test_the_largest_aspect_is_a_parameter() -> None:
+    content = encoded(Image.new("RGB", (300, 3)), "PNG")
+    assert load_image(content).size == (300, 3)
+    with pytest.raises(DataError, match=r"at most 99\.5 times"):
+        load_image(content, max_aspect_ratio=99.5)
+    assert load_image(encoded(Image.new("RGB", (500, 1)), "PNG"), max_aspect_ratio=500).size == (500, 1)
+
+
+def test_a_header_tells_the_size_of_a_file_that_is_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "half.png"
+    path.write_bytes(png_header_only(70, 50))
+    assert picture_size(path) == (70, 50)
+    with pytest.raises(DataError, match=r"half\.png"):
+        load_image(path)
+
+
+def test_too_little_memory_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(Image.new("RGB", (4, 4)), "PNG")
+
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", exhausted)
+    with pytest.raises(DataError, match="takes more memory than there is"):
+        load_image(content)
 
 
 def test_other_formats_are_refused() -> None:

@@ -32,7 +32,8 @@ def test_the_service_scores_what_is_there(
     for seed in range(3):
         (tmp_path / f"{seed}.png").write_bytes(png(seed))
     (tmp_path / "broken.png").write_bytes(b"broken")
-    names = ["0.png", "missing.png", "1.png", "broken.png", "2.png"]
+    (tmp_path / "large.png").write_bytes(bytes(2_100_000))  # a request of its own is too large for the service
+    names = ["0.png", "missing.png", "1.png", "broken.png", "2.png", "large.png"]
     found = EndpointScorer(f"{url}#light").predict([image(tmp_path / name) for name in names])
     expected = RaliScorer.load(artifact).score([tmp_path / f"{seed}.png" for seed in range(3)])
     assert [found[place].score for place in (0, 2, 4)] == pytest.approx([row.value for row in expected], abs=1e-4)
@@ -41,6 +42,8 @@ def test_the_service_scores_what_is_there(
     assert found[1].reason == f"{tmp_path}/missing.png: No such file or directory"
     assert found[3].score is None
     assert "not a readable image" in str(found[3].reason)
+    assert found[5].score is None
+    assert "the service answered 413" in str(found[5].reason)
 
 
 def test_a_model_that_the_service_has_not_is_one_sentence(

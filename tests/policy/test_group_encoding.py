@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.errors import DataError
+from ray_iqa.errors import ConfigError
 from ray_iqa.policy.group_encoding import encode_group, encoded_ahead
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
@@ -45,12 +45,13 @@ def test_micro_batches_come_encoded_and_in_order(inputs: PolicyInputs, tmp_path:
 def test_an_image_that_changed_size_is_an_error(inputs: PolicyInputs, tmp_path: Path) -> None:
     group = group_of(inputs, tmp_path, 56)
     Image.new("RGB", (168, 168)).save(group.image_path)
-    with pytest.raises(DataError, match=r"56\.png: the sampler saw \d+ tokens, the learner encodes \d+"):
+    with pytest.raises(ConfigError, match=r"56\.png: the sampler saw \d+ tokens, the learner encodes \d+"):
         encode_group(inputs, group)
 
 
-def test_a_missing_image_stops_the_step(inputs: PolicyInputs, tmp_path: Path) -> None:
-    group = group_of(inputs, tmp_path, 84)
-    Path(group.image_path).unlink()
-    with pytest.raises(DataError, match=r"84\.png"):
-        list(encoded_ahead(inputs, [(group,)]))
+def test_a_missing_image_leaves_the_others(inputs: PolicyInputs, tmp_path: Path) -> None:
+    kept, gone = group_of(inputs, tmp_path, 56), group_of(inputs, tmp_path, 84)
+    Path(gone.image_path).unlink()
+    [[first, second]] = encoded_ahead(inputs, [(kept, gone)])
+    assert first.completions is kept.completions
+    assert second == f"{gone.image_path}: no such image file"

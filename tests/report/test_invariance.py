@@ -51,6 +51,17 @@ def test_failures_are_left_out_and_counted(rows: list[PredictionRow], tmp_path: 
     assert cells(rows, width)["mirrored"][4] == "5"
 
 
+def test_a_picture_that_cannot_be_changed_is_left_out_of_that_change(rows: list[PredictionRow], tmp_path: Path) -> None:
+    """WebP has no side above 16,383 pixels."""
+    Image.new("RGB", (16_400, 200)).save(tmp_path / "5.png")
+    found = cells(rows, width)
+    assert found["WebP, quality 95"][4] == "5"
+    assert found["mirrored"][4] == found["enlarged to 150 %"][4] == "6"
+    section = invariance_section(rows, ScorerAtHand(name="s", score=width))
+    assert "on 6 pictures when" in section.lead
+    assert section.lead.endswith(f"1 more could not be read, the first: {tmp_path}/6.png: no such image file")
+
+
 def test_what_is_needed_is_said(rows: list[PredictionRow]) -> None:
     assert "--model" in (invariance_section(rows, None).missing or "")
     lost = [prediction("m", 0, 1.0)]

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,21 @@ def test_a_mixed_step() -> None:
     assert row["completion/length_max"] == 30
     assert row["completion/truncated_fraction"] == pytest.approx(1 / 8)
     assert row["completion/tokens"] == 180
+
+
+def test_an_image_without_any_answer_is_counted_and_leaves_the_others_alone() -> None:
+    sound = [
+        group([4.0, 4.1], 4.0, "d", ["stop", "stop"]),
+        group([2.0, 2.1], 2.0, "d", ["stop", "stop"]),
+    ]
+    nothing = replace(
+        group([], 3.0, "d", []),
+        completions=(replace(sound[0].completions[0], token_ids=np.zeros(0, np.int32), finish_reason="abort"),) * 2,
+        problem="gone.png: no such image file",
+    )
+    row, alone = metrics([sound[0], nothing, sound[1]]), metrics(sound)
+    assert (row.pop("group/failed"), alone.pop("group/failed")) == (1.0, 0.0)
+    assert row == pytest.approx(alone, nan_ok=True)
 
 
 def test_a_step_of_nothing_is_numbers_or_nan() -> None:

@@ -16,6 +16,8 @@ STAND_IN = """
 class Darkness:
     lower_better = True
     def __call__(self, picture):
+        if picture.width < 9:
+            raise RuntimeError("kernel size can't be greater than actual input size")
         return 255 - picture.getpixel((0, 0))[0]
 
 def create_metric(name, device):
@@ -48,11 +50,14 @@ def test_without_the_package_one_sentence() -> None:
 def test_a_metric_is_turned_so_that_higher_is_better(tmp_path: Path) -> None:
     for name, level in (("dark", 10), ("light", 240)):
         Image.new("RGB", (9, 9), (level,) * 3).save(tmp_path / f"{name}.png")
-    dark, light, missing = PyiqaScorer("darkness", "cpu").predict(
-        [image(tmp_path / name) for name in ("dark.png", "light.png", "missing.png")]
+    Image.new("RGB", (5, 5)).save(tmp_path / "tiny.png")
+    dark, light, missing, tiny = PyiqaScorer("darkness", "cpu").predict(
+        [image(tmp_path / name) for name in ("dark.png", "light.png", "missing.png", "tiny.png")]
     )
     assert (dark.score, light.score) == (-245.0, -15.0)
     assert (missing.score, missing.reason) == (None, f"{tmp_path}/missing.png: no such image file")
+    assert tiny.score is None
+    assert "kernel size" in str(tiny.reason)
     with pytest.raises(ConfigError, match="no metric 'brightness': Unknown metric"):
         PyiqaScorer("brightness", "cpu")
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def test_unparsed_rollouts_have_a_reason_and_no_score(tmp_path: Path, log: Rollo
     assert list(rows.parse_failure.isna()) == [True, True, False, True, False, True]
     assert list(rows.trainable) == [True, True, True, True, False, True]
     assert np.isfinite(rows.score[rows.parsed]).all()
+
+
+def test_an_image_without_answers_has_its_reason(tmp_path: Path, log: RolloutLog, make_step: MakeStep) -> None:
+    record = make_step(1, {})
+    failed = replace(record.groups[1], problem="b.png: no such image file")
+    log.log(replace(record, groups=(record.groups[0], failed)))
+    rows = pd.read_parquet(tmp_path / "rollouts")
+    assert list(rows.parse_failure[~rows.parsed & (rows.image_id == "image-1")]) == ["b.png: no such image file"]
 
 
 def test_scores_that_did_not_parse_are_null_and_not_nan(tmp_path: Path, log: RolloutLog, make_step: MakeStep) -> None:

@@ -67,6 +67,16 @@ def test_examples_come_with_validation_as_picture_and_answers(written: EventAccu
     assert "no score:\n\n    <answer>4" in caption
 
 
+def test_a_picture_that_is_gone_leaves_its_answers(tmp_path: Path, make_step: MakeStep) -> None:
+    record = make_step(1, {"eval/srcc": 0.5})
+    Path(record.groups[0].image.image_path).unlink()
+    log = TensorBoardLog(tmp_path)
+    log.log(record, {"eval/srcc": 0.5})
+    log.close()
+    assert _read(tmp_path).Tags()["images"] == ["examples/1"]
+    assert "examples/0/text_summary" in _read(tmp_path).Tags()["tensors"]
+
+
 def test_resume_purges_every_kind_of_event_after_the_restored_step(tmp_path: Path, make_step: MakeStep) -> None:
     folder = tmp_path / "tensorboard"
     _write(folder, make_step, range(1, 6), 1.0)
