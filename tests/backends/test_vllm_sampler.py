@@ -207,6 +207,12 @@ def test_images_that_cannot_be_used_are_groups_with_a_reason(bench: SimpleNamesp
                 ("abort", "", 0)
             }
     assert same(groups[1], bench.sampler.sample(bench.images[:1], spec)[0])
+    # A picture in memory, which no reader has looked at: the model itself refuses it.
+    refused = bench.sampler.sample_pictures(
+        bench.images[:2], [Image.new("RGB", (3000, 10)), Image.new("RGB", (56, 56))], SPEC
+    )
+    assert [group.problem is None for group in refused] == [False, True]
+    assert "aspect ratio" in refused[0].problem
     assert bench.sampler.sample([large], replace(SPEC, max_tokens=room))[0].problem is None
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from actors.cli import main
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.prompt_length import lack_of_room, prompt_length
@@ -50,6 +51,20 @@ def test_a_policy_that_is_not_here_or_of_another_family_tells_nothing(tmp_path: 
     assert prompt_length(PolicyConfig(model=str(tmp_path))) is None
     (tmp_path / "preprocessor_config.json").write_text('{"image_processor_type": "CLIPImageProcessor"}')
     assert prompt_length(PolicyConfig(model=str(tmp_path))) is None
+
+
+def test_data_check_asks_for_a_policy(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, size in (("good", (64, 64)), ("thin", (3000, 10))):
+        Image.new("L", size).save(tmp_path / f"{name}.png")
+    manifest = tmp_path / "m.csv"
+    rows = ["d,a,good.png,1,higher", "d,b,thin.png,2,higher", "d,c,s3://bucket/c.png,3,higher"]
+    manifest.write_text("\n".join(["dataset,image_id,path,mos,direction", *rows]) + "\n")
+    check = ["data", "check", str(manifest), "--labels-only", "--policy"]
+    assert main([*check, str(folder)]) == 1
+    found = f"policy: 1 pictures cannot be used: {tmp_path}/thin.png: one side may be at most 100 times the other"
+    assert found in capsys.readouterr().out
+    assert main([*check, "./nowhere"]) == 1
+    assert "found no config.json in './nowhere'" in capsys.readouterr().err
 
 
 def test_prompt_and_answer_share_the_model_s_length() -> None:
