@@ -14,7 +14,7 @@ from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.batches import ImageBatches
 from ray_iqa.data.images import picture_size
 from ray_iqa.data.labelled_sets import check_union
-from ray_iqa.data.manifest import check_images_exist, load_manifest
+from ray_iqa.data.manifest import load_manifest
 from ray_iqa.data.remote import is_url
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation import select_images
@@ -69,7 +69,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
 
 
 def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
-    """All images of ``split`` over several manifests; every file is known to exist.
+    """All images of ``split`` over several manifests; files are not opened.
 
     Raises:
         ConfigError: a relative manifest path that is not in the working directory, or nothing in the split.
@@ -86,7 +86,6 @@ def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
         raise ConfigError(f"split {split!r} must hold at least one image, found none in {', '.join(manifests)}")
     for name in sorted({image.dataset for image in images}):
         check_union(name, [image for image in images if image.dataset == name])
-    check_images_exist(images)
     return images
 
 
@@ -117,12 +116,14 @@ def check_pictures(
         problem = lack_of_room(length(*size), rollout.max_tokens, rollout.max_model_len)
         return problem and f"{path} ({size[0]} x {size[1]}): {problem}"
 
+    local = dict.fromkeys(path for path in paths if not is_url(path))
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = pool.map(problem_of, dict.fromkeys(path for path in paths if not is_url(path)))
-        problems = [problem for problem in found if problem]
+        problems = [problem for problem in pool.map(problem_of, local) if problem]
     if problems:
         more = "; ..." if len(problems) > _NUM_NAMED else ""
-        raise DataError(f"{len(problems):,} pictures cannot be used: {'; '.join(problems[:_NUM_NAMED])}{more}")
+        raise DataError(
+            f"{len(problems):,} of {len(local):,} pictures cannot be used: {'; '.join(problems[:_NUM_NAMED])}{more}"
+        )
 
 
 def check_model(model: str) -> None:

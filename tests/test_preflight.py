@@ -61,7 +61,7 @@ def test_pictures_that_cannot_be_used_are_named_with_their_reasons(tmp_path: Pat
     with pytest.raises(DataError) as caught:
         check_pictures([*(str(tmp_path / name) for name in [*names, *names]), "s3://bucket/any.png"])
     said = str(caught.value)
-    assert said.startswith(f"6 pictures cannot be used: {tmp_path}/thin.png: one side may be at most 100 times")
+    assert said.startswith(f"6 of 7 pictures cannot be used: {tmp_path}/thin.png: one side may be at most 100 times")
     assert "large.png: an image may have at most 50000000 pixels, got 8000 x 7000" in said
     assert "broken.jpg: not a readable image" in said
     assert "gone.png: no such image file" in said

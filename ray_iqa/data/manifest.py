@@ -4,19 +4,17 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from os import scandir
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_iqa.data.remote import folder_of, is_url, local_file, located
+from ray_iqa.data.remote import folder_of, local_file, located
 from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, unique_rows
 from ray_iqa.data.unique import parse_json, unique_columns
 from ray_iqa.errors import DataError
 from ray_iqa.files import whole_file
-from ray_iqa.path_text import text_path
 from ray_iqa.types import LabelledImage
 
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
@@ -58,20 +56,6 @@ def load_manifest(path: str | Path, split: str | None) -> list[LabelledImage]:
         found = ", ".join(sorted({repr(row.split) for row in rows}))
         raise DataError(f"{path} has no row whose split is {split!r}; it has {found}")
     return [labelled_image(replace(row, path=located(folder, row.path))) for row in chosen]
-
-
-def check_images_exist(images: Sequence[LabelledImage]) -> None:
-    """Check that every image's file is there, one folder listing per folder; URLs are not looked at.
-
-    Raises:
-        DataError: one sentence with the count and the first missing file.
-    """
-    paths = [Path(text_path(image.image_path)) for image in images if not is_url(image.image_path)]
-    names = {folder: _names(folder) for folder in {path.parent for path in paths}}
-    # Asking for the file itself covers file systems that ignore upper and lower case.
-    missing = [path for path in paths if path.name not in names[path.parent] and not path.is_file()]
-    if missing:
-        raise DataError(f"{len(missing)} of {len(paths)} image files are missing, the first is {missing[0]}")
 
 
 def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:
@@ -154,11 +138,3 @@ def _parquet_records(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         records = (record for batch in stream.iter_batches() for record in batch.to_pylist())
         for number, record in enumerate(records, start=1):
             yield f"{file.name} row {number}", record
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        with scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except OSError:  # no such folder: its images are missing
-        return set()

@@ -205,7 +205,8 @@ def test_a_missing_picture_and_a_bad_row_are_named(
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("\n".join([lines[0], *lines[1:20]]))  # relative paths now lead nowhere
     said = refusal(command(start, tmp_path, f"data.train=[{manifest}]"), capsys)
-    assert f"19 of 19 image files are missing, the first is {tmp_path}" in said
+    assert f"19 of 19 pictures cannot be used: {tmp_path}" in said
+    assert "no such image file" in said
     header = lines[0].split(",")
     broken = lines[3].split(",")
     broken[header.index("mos")] = "n/a"

@@ -1,14 +1,13 @@
 """Manifests of three formats, and one sentence for each way a row can be bad."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ray_iqa.data.manifest import check_images_exist, load_manifest, read_rows, write_rows
+from ray_iqa.data.manifest import load_manifest, read_rows, write_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
 
@@ -160,14 +159,3 @@ def test_files_that_are_no_manifest(name: str, content: bytes, sentence: str, tm
         read_rows(tmp_path / name)
     with pytest.raises(DataError, match=r"no manifest at .*gone\.csv"):
         read_rows(tmp_path / "gone.csv")
-
-
-def test_missing_images_are_counted_in_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "there.png").touch()
-    names = ["there.png", "gone.png", "nowhere/c.png"]
-    rows = [replace(HIGHER, image_id=name, path=name) for name in names]
-    write_rows(tmp_path / "rows.csv", rows)
-    images = load_manifest(tmp_path / "rows.csv", "train")
-    check_images_exist(images[:1])
-    with pytest.raises(DataError, match=r"2 of 3 image files are missing, the first is .*gone\.png"):
-        check_images_exist(images)

@@ -61,7 +61,7 @@ def test_data_check_asks_for_a_policy(folder: Path, tmp_path: Path, capsys: pyte
     manifest.write_text("\n".join(["dataset,image_id,path,mos,direction", *rows]) + "\n")
     check = ["data", "check", str(manifest), "--labels-only", "--policy"]
     assert main([*check, str(folder)]) == 1
-    found = f"policy: 1 pictures cannot be used: {tmp_path}/thin.png: one side may be at most 100 times the other"
+    found = f"policy: 1 of 2 pictures cannot be used: {tmp_path}/thin.png: one side may be at most 100 times the other"
     assert found in capsys.readouterr().out
     assert main([*check, "./nowhere"]) == 1
     assert "found no config.json in './nowhere'" in capsys.readouterr().err

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from scipy.stats import spearmanr
 
-from ray_iqa.data.manifest import check_images_exist, load_manifest, read_rows
+from ray_iqa.data.manifest import load_manifest, read_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError
+from ray_iqa.preflight import check_pictures
 from ray_iqa.quickstart.distortions import LADDER, SMALL_PICTURE_KINDS
 from ray_iqa.quickstart.pictures import PHOTOGRAPHS
 from ray_iqa.quickstart.quality import true_quality
@@ -34,7 +35,7 @@ def test_the_files_are_there_and_of_one_size(manifests: list[Path], rows: list[M
     assert Counter(row.dataset for row in rows) == {"ladder-a": 290, "ladder-b": 290}
     for manifest in manifests:
         images = load_manifest(manifest, None)
-        check_images_exist(images)
+        check_pictures([image.image_path for image in images])
         sizes = {Image.open(image.image_path).size for image in images}
         assert sizes == {(56, 56)}
 
@@ -114,7 +115,7 @@ def test_control_permutes_training_labels_only(manifests: list[Path], tmp_path: 
     assert [path.name for path in control] == ["ladder-a.csv", "ladder-b.csv"]
     for original, permuted in zip(manifests, control, strict=True):
         before, after = read_rows(original), read_rows(permuted)
-        check_images_exist(load_manifest(permuted, None))
+        check_pictures([image.image_path for image in load_manifest(permuted, None)])
         labels = {"before": [], "after": []}
         for old, new in zip(before, after, strict=True):
             assert (new.image_id, new.level, new.split) == (old.image_id, old.level, old.split)
