@@ -56,10 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(command=_train)
 
     export = commands.add_parser("export", help="a policy folder from a run: its best validated step, or a checkpoint")
-    export.add_argument("run", metavar="RUN", help="run directory")
+    export.add_argument("run", metavar="RUN", help="run directory, or its schedule.checkpoint_uri")
     export.add_argument("--step", required=True, metavar="best|N", help="of the best validation, or of a checkpoint")
     export.add_argument("--out", metavar="FOLDER", help="default: policy-best or policy-step-N in RUN")
-    export.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a value of the run's config")
+    export.add_argument(  # arguments without a name could not follow the others
+        "--set", action="append", default=[], metavar="key.path=value", help="replaces a value of the run's config"
+    )
     export.set_defaults(command=_export)
 
     add_cluster_commands(commands)
@@ -105,7 +107,7 @@ def _train(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from actors.export import run
 
-    return run(arguments.run, arguments.step, arguments.out, arguments.overrides)
+    return run(arguments.run, arguments.step, arguments.out, arguments.set)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -9,33 +9,37 @@ from actors.learner import BEST, lone_learner
 from actors.train import checkpoint_store
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
-from ray_iqa.errors import CheckpointError, ConfigError
+from ray_iqa.errors import CheckpointError, ConfigError, OutputError
 from ray_iqa.files import whole_folder, writable_folder
-from ray_iqa.remote_files import folder_for_reading
+from ray_iqa.policy.exported_version import VERSION_FILE
+from ray_iqa.remote_files import RemoteFolder, folder_for_reading, uri_below
 
 
 def run(run_dir: str, step: str, out: str | None, overrides: Sequence[str]) -> int:
     """Write a Hugging Face folder; the exit code.
 
     Args:
-        run_dir: of `ray-iqa train`; its configuration may name a ``schedule.checkpoint_uri``.
+        run_dir: of `ray-iqa train`, whose configuration may name a ``schedule.checkpoint_uri``; or such a URI.
         step: ``best``, or the step of a checkpoint.
-        out: folder to write; ``policy-best`` or ``policy-step-N`` in the run directory when None.
+        out: folder to write, new or of an earlier export; ``policy-best`` or ``policy-step-N`` in the run directory
+            when None.
         overrides: of the run's configuration, such as the number of ranks on this machine.
 
     Raises:
-        ConfigError: the folder holds no run, or ``step`` is neither.
+        ConfigError: the folder or URI holds no run, or ``step`` is neither.
         CheckpointError: there is no such checkpoint, or nothing validated better than the start.
+        OutputError: ``out`` holds something else than an exported policy, or cannot be written.
     """
-    resolved = Path(run_dir) / "resolved.json"
-    if not resolved.is_file():
-        raise ConfigError(f"RUN must be a run directory of ray-iqa train, found no {resolved}")
     if step != "best" and not step.isdecimal():
         raise ConfigError(f"--step must be best or the number of a checkpoint, got {step!r}")
-    config = load_config(TrainConfig, str(resolved), overrides)
+    config = _config(run_dir, overrides)
     store = checkpoint_store(config.schedule, Path(run_dir))
-    target = Path(out or Path(run_dir) / (BEST if step == "best" else f"policy-step-{step}"))
+    if out is None and "://" in run_dir:
+        raise ConfigError(f"--out must name a folder for a policy from {run_dir}")
+    target = Path(run_dir) / (BEST if step == "best" else f"policy-step-{step}") if out is None else Path(out)
     writable_folder(target.parent)
+    if target.exists() and not (target / VERSION_FILE).is_file():  # what is there would be replaced
+        raise OutputError(f"--out must be a new folder or one of an earlier export, {target} holds something else")
     if step == "best":
         _copy(store.place(BEST), target)
     else:
@@ -44,6 +48,8 @@ def run(run_dir: str, step: str, out: str | None, overrides: Sequence[str]) -> i
             known = ", ".join(map(str, complete)) or "none"
             raise CheckpointError(f"--step must be best or a checkpoint that {run_dir} keeps ({known}), got {step}")
         checkpoint, progress = complete[int(step)]
+        learner_section = config.learner.model_copy(update={"kl_coef": 0.0})  # what learns nothing needs no reference
+        config = config.model_copy(update={"learner": learner_section})
         with lone_learner(config, store, num_steps=config.schedule.num_steps, seed=config.seed) as learner:
             learner.load(checkpoint)
             learner.export(str(target), progress)
@@ -51,8 +57,20 @@ def run(run_dir: str, step: str, out: str | None, overrides: Sequence[str]) -> i
     return 0
 
 
+def _config(run_dir: str, overrides: Sequence[str]) -> TrainConfig:
+    remote = "://" in run_dir
+    folder = uri_below(run_dir, "logs") if remote else run_dir
+    with folder_for_reading(folder, lambda name: name == "resolved.json") as logs:
+        resolved = logs / "resolved.json"
+        if not resolved.is_file():
+            raise ConfigError(f"RUN must be a run directory of ray-iqa train or its URI, found no {resolved}")
+        config = load_config(TrainConfig, str(resolved), overrides)
+    schedule = config.schedule.model_copy(update={"checkpoint_uri": run_dir}) if remote else config.schedule
+    return config.model_copy(update={"schedule": schedule})
+
+
 def _copy(best: str, target: Path) -> None:
-    if "://" not in best and not Path(best).is_dir():
+    if not (RemoteFolder(best).read(VERSION_FILE) if "://" in best else (Path(best) / VERSION_FILE).is_file()):
         raise CheckpointError(f"no validation of this run was better than the one before its first step: no {best}")
     if Path(best).resolve() == target.resolve():
         return

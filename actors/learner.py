@@ -24,8 +24,9 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import LearnerLostError, RayIqaError
 from ray_iqa.files import whole_folder
+from ray_iqa.policy.exported_version import VERSION_FILE, version_text, write_policy_version
 from ray_iqa.remote_checkpoints import RemoteCheckpointStore
-from ray_iqa.remote_files import folder_for_reading, folder_for_writing
+from ray_iqa.remote_files import RemoteFolder, folder_for_reading, folder_for_writing
 from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch, WeightReceipt, WeightSnapshot
 
 if TYPE_CHECKING:
@@ -105,10 +106,10 @@ class LearnerRank:
             self._broadcaster = Broadcaster(self._learner, int(os.environ["RANK"]), weights, host)
         return self._broadcaster.broadcast(receivers, receivers.fleet, gpus_per_engine)
 
-    def export(self, target: str, progress: Progress) -> None:
+    def export(self, target: str) -> None:
         """Write the policy as a plain Hugging Face folder, also to a URI."""
         with folder_for_writing(target) as folder:
-            self._learner.export(folder, progress)
+            self._learner.export(folder)
 
 
 LearnerActor = ray.remote(LearnerRank)
@@ -219,14 +220,18 @@ class LearnerGroup:
         """Write the policy as a plain Hugging Face folder that transformers and vLLM load.
 
         Args:
-            target: a folder, which appears whole, or a URI.
-            progress: of the run, which the folder tells.
+            target: a folder, which appears whole, or a URI, where the `VERSION_FILE` comes last.
+            progress: of the run, which that file tells.
         """
         if "://" in target:
-            self._all("export", target, progress)
+            remote = RemoteFolder(target)
+            remote.delete_file(VERSION_FILE)
+            self._all("export", target)
+            remote.write(VERSION_FILE, version_text(progress))
             return
         with whole_folder(target) as partial:
-            self._all("export", str(partial), progress)
+            self._all("export", str(partial))
+            write_policy_version(partial, progress)
 
     def export_best(self, progress: Progress) -> None:
         """See `protocols.Learner.export_best`; it goes to ``policy-best``."""

@@ -52,7 +52,8 @@ def whole_file(file: str | Path) -> Iterator[Path]:
 def whole_folder(folder: str | Path) -> Iterator[Path]:
     """An empty folder to fill in the block; when that ends well, it takes the place of ``folder``.
 
-    After a failure ``folder`` is as it was; a process killed between the two renames leaves it absent.
+    After a failure ``folder`` is as it was; a process killed between the two renames leaves it absent. It has one
+    writer at a time, who removes what a killed one left beside it.
 
     Raises:
         OutputError: the folder cannot be written; the block's own errors of the operating system are taken for that.
@@ -60,7 +61,9 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     with _refused(folder):
         _require_path(folder)
         target = Path(os.path.realpath(folder))
-        partial, doomed = (target.with_name(f"{PARTIAL}{uuid4().hex}") for _ in range(2))
+        partial, doomed = (target.with_name(f"{PARTIAL}{kind}-{target.name}") for kind in ("new", "old"))
+        for stray in (partial, doomed):
+            shutil.rmtree(stray, ignore_errors=True)
         try:
             partial.mkdir(parents=True)
             yield partial

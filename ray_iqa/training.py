@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ray_iqa.config.train import ScheduleConfig
+from ray_iqa.errors import ConfigError
 from ray_iqa.grpo.batch import build_training_batch
 from ray_iqa.grpo.idle_steps import IdleSteps, why_idle
 from ray_iqa.protocols import Evaluator, Learner, MetricSink, RewardScorer, RolloutSource, WeightPublisher
@@ -40,6 +41,8 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
         ConfigError: the policy learns nothing.
     """
     progress = run.learner.restore()
+    if progress.step >= schedule.num_steps and progress.policy_version == 0:
+        raise ConfigError(f"none of the run's {progress.step} steps was an update: give it a larger schedule.num_steps")
     run.metrics.resume(progress.step)
     run.weights.publish(progress.policy_version)  # samplers begin on the learner's weights
 

@@ -29,7 +29,6 @@ from ray_iqa.backends.step_gradients import StepGradients
 from ray_iqa.backends.trace import TracedCall
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.policy.exported_version import write_policy_version
 from ray_iqa.policy.group_encoding import encode_group
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.learning_rate import learning_rate_at
@@ -37,7 +36,7 @@ from ray_iqa.policy.loading import load_policy, load_reference, shares_prefix
 from ray_iqa.policy.row_builder import RowBuilder
 from ray_iqa.policy.token_rows import EncodedGroup
 from ray_iqa.seeds import derive_seed
-from ray_iqa.types import Canary, LearnerUpdate, Progress, TensorSpec, TrainingBatch, TrainingGroup, WeightSnapshot
+from ray_iqa.types import Canary, LearnerUpdate, TensorSpec, TrainingBatch, TrainingGroup, WeightSnapshot
 
 _EXPORT_CHUNK_BYTES = 512 * 2**20
 
@@ -161,13 +160,8 @@ class DeepSpeedLearner:
         """
         self._policy_version = load_rank(self.engine, folder)
 
-    def export(self, folder: Path, progress: Progress) -> None:
-        """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer.
-
-        Args:
-            folder: to fill.
-            progress: of the run, which the folder tells.
-        """
+    def export(self, folder: Path) -> None:
+        """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer."""
         transformer = self.engine.scorer.transformer
         weights = named_weights(self.engine.scorer)
         state: dict[str, torch.Tensor] = {}
@@ -177,7 +171,6 @@ class DeepSpeedLearner:
         if self._rank == 0:
             transformer.save_pretrained(folder, state_dict=state, save_original_format=False)
             self.inputs.save(folder)
-            write_policy_version(folder, progress)
         torch.distributed.barrier()
 
     def _pack(self, weights: Sequence[NamedWeight], chunk_bytes: int, canary: Canary | None) -> WeightSnapshot | None:

@@ -66,10 +66,14 @@ def why_idle(
         for group, parsed in zip(groups, table.parsed, strict=True)
         for completion, is_read in zip(group.completions, parsed, strict=True)
     )
-    [(fate, count)] = fates.most_common(1)
+    by_remedy = Counter[str]()  # first, for reasons that quote the answers are all different
+    for fate, count in fates.items():
+        by_remedy[fate.remedy] += count
+    [(remedy, count)] = by_remedy.most_common(1)
+    what, example = next((fate.what, fate.example) for fate, _ in fates.most_common() if fate.remedy == remedy)
     return (
-        f"{count} of {fates.total()} answers {fate.what}, for example {fate.example!r}; "
-        f"start anew, in another run_dir, with {fate.remedy}"
+        f"{count} of {fates.total()} answers {what}, for example {example!r}; "
+        f"start anew, in another run_dir, with {remedy}"
     )
 
 

@@ -7,12 +7,18 @@ from ray_iqa.errors import DataError
 from ray_iqa.files import write_text
 from ray_iqa.types import Progress
 
-_FILE = "policy_version.json"
+VERSION_FILE = "policy_version.json"
+"""In every exported policy; other programs pass over it."""
 
 
 def write_policy_version(folder: Path, progress: Progress) -> None:
-    """Leave updates, step and newest validation SRCC in a Hugging Face folder; other programs pass over the file."""
-    write_text(folder / _FILE, json.dumps(progress.to_json()) + "\n")
+    """Leave updates, step and newest validation SRCC in a Hugging Face folder."""
+    write_text(folder / VERSION_FILE, version_text(progress))
+
+
+def version_text(progress: Progress) -> str:
+    """Content of `VERSION_FILE`."""
+    return json.dumps(progress.to_json()) + "\n"
 
 
 def read_policy_version(model: str) -> int:
@@ -21,7 +27,7 @@ def read_policy_version(model: str) -> int:
     Raises:
         DataError: the file holds something else.
     """
-    file = Path(model) / _FILE
+    file = Path(model) / VERSION_FILE
     if not file.is_file():
         return 0
     try:

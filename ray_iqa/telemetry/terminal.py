@@ -78,7 +78,7 @@ class TerminalView:
         shown = [*CURVES[:4], ("SRCC", "eval/srcc")]
         values = [f"{label} {_number(self._newest[name]).strip()}" for label, name in shown if name in self._newest]
         line = [f"step {step:>{len(str(self._num_steps))}}/{self._num_steps}", *values, self._speed(), self._left()]
-        self._console.print("  ".join(line), soft_wrap=True, markup=False)
+        self._console.print("  ".join(filter(None, line)), soft_wrap=True, markup=False)
 
     def _render(self) -> "RenderableType":
         from rich.console import Group
@@ -123,13 +123,17 @@ class TerminalView:
         return "   ".join(phases) + f"\n[bold]{self._speed()}[/]"
 
     def _speed(self) -> str:
-        speed = f"{self._newest.get('time/step', math.nan):.2f} s/step"
+        if "time/step" not in self._newest:  # the start has no pace
+            return ""
+        speed = f"{self._newest['time/step']:.2f} s/step"
         tokens = self._newest.get("throughput/tokens_per_s")
         return speed if tokens is None else f"{speed}   {tokens:,.0f} tokens/s"
 
     def _left(self) -> str:
+        if "time/step" not in self._newest:
+            return ""
         (first, start), (step, end) = self._logged_at[0], self._logged_at[-1]
-        seconds_per_step = (end - start) / (step - first) if step > first else self._newest.get("time/step", 0.0)
+        seconds_per_step = (end - start) / (step - first) if step > first else self._newest["time/step"]
         seconds = max(0, round((self._num_steps - step) * seconds_per_step - (time.monotonic() - end)))
         hours, minutes = divmod(seconds // 60, 60)
         return f"{hours}:{minutes:02d}:{seconds % 60:02d} left"

@@ -1,5 +1,6 @@
 """What the group says and does about a rank that hangs or dies, on real Ray actors with a stand-in for the engine."""
 
+import json
 import os
 import signal
 import socket
@@ -15,8 +16,9 @@ from actors.processes import ProcessPlace, announce_process
 from ray_iqa.checkpoints import CheckpointStore
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.errors import ConfigError, LearnerLostError
-from ray_iqa.types import LearnerUpdate, TrainingBatch
+from ray_iqa.errors import ConfigError, LearnerLostError, OutputError
+from ray_iqa.remote_files import folder_for_writing
+from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch
 
 pytestmark = pytest.mark.usefixtures("joined_ray")
 DEADLINE_S = 5.0
@@ -39,6 +41,12 @@ class StandInRank:
         if batch.policy_version:
             self._meet() if self._rank == 0 else os.kill(os.getpid(), batch.policy_version)
         return LearnerUpdate(policy_version=1, metrics={"rank": self._rank})
+
+    def export(self, target: str) -> None:
+        with folder_for_writing(target) as folder:
+            (folder / "weights").touch()
+            if (Path(target.removeprefix("file://")) / "full").exists():
+                raise OutputError("the disk is full")
 
     def _meet(self) -> None:
         time.sleep(60)
@@ -75,6 +83,17 @@ def test_what_the_user_must_act_on_comes_without_the_remote_traceback(group: Lea
     with pytest.raises(ConfigError) as caught:
         group.update(TrainingBatch(groups=(), policy_version=-1))
     assert str(caught.value) == "the loss must be finite"
+    group.close()
+
+
+def test_a_policy_at_a_uri_tells_its_version_only_when_it_is_whole(group: LearnerGroup, tmp_path: Path) -> None:
+    version = tmp_path / "policy" / "policy_version.json"
+    group.export(f"file://{tmp_path / 'policy'}", Progress(step=2, policy_version=1))
+    assert json.loads(version.read_text())["policy_version"] == 1
+    (tmp_path / "policy" / "full").touch()
+    with pytest.raises(OutputError):
+        group.export(f"file://{tmp_path / 'policy'}", Progress(step=3, policy_version=2))
+    assert not version.exists()
     group.close()
 
 

@@ -22,7 +22,7 @@ from ray_iqa.errors import ConfigError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.loss import TokenTerms
 from ray_iqa.policy.row_builder import RowBuilder
-from ray_iqa.types import Progress, TrainingBatch, TrainingGroup
+from ray_iqa.types import TrainingBatch, TrainingGroup
 
 STAGES = (0, 2, 3)
 MICRO_BATCH_TOKENS = (110, 16_384)  # one group in each micro-batch; everything in one
@@ -155,7 +155,7 @@ class Scenarios:
             before = weights_of(learner)
             updates = [learner.update(self.small).metrics for _ in range(2)]
             folder = self.out / f"export-{name}-{learner.engine.num_ranks}"
-            learner.export(folder, Progress(step=2, policy_version=learner.policy_version))
+            learner.export(folder)
             group = self.batch.groups[0]
             found[name] = {
                 "before": before,

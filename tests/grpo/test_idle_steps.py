@@ -43,7 +43,9 @@ def idle(*answers: tuple[str, FinishReason]) -> str:
 
 
 def read(text: str) -> Answer | ParseFailure:
-    return Answer(score=float(text), reasoning="") if text.isdecimal() else ParseFailure(reason="no number")
+    return (
+        Answer(score=float(text), reasoning="") if text.isdecimal() else ParseFailure(reason=f"no number in {text!r}")
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,13 +54,19 @@ def read(text: str) -> Answer | ParseFailure:
         ([("so", "length"), ("la", "length"), ("3", "stop")], "2 of 3 answers were cut off at rollout.max_tokens"),
         ([("so", "length"), ("la", "length"), ("3", "stop")], "for example 'so'"),
         ([("so", "length")], "with a larger rollout.max_tokens"),
-        ([("so", "stop"), ("la", "stop")], "2 of 2 answers have no readable score (no number)"),
+        ([("so", "stop"), ("so", "stop")], "2 of 2 answers have no readable score (no number in 'so')"),
         ([("3", "stop"), ("3", "length")], "2 of 2 answers earned what the others about their picture earned"),
         ([("", "abort"), ("", "abort"), ("la", "stop")], "2 of 3 answers were aborted"),
     ],
 )
 def test_what_happened_to_most_answers_is_said(answers: list[tuple[str, FinishReason]], sentence: str) -> None:
     assert sentence in idle(*answers)
+
+
+def test_reasons_that_all_differ_are_one_kind_of_answer() -> None:
+    said = idle(("4/5", "stop"), ("3/5", "stop"), ("2/5", "stop"), ("3", "stop"), ("3", "stop"))
+    assert said.startswith("3 of 5 answers have no readable score (no number in '4/5'), for example '4/5'")
+    assert said.endswith("with a policy that answers policy.prompt in its format")
 
 
 def test_the_fifth_in_a_row_ends_the_run_and_an_update_begins_anew() -> None:

@@ -37,6 +37,17 @@ def test_without_a_terminal_lines_are_plain_and_rare() -> None:
     )
 
 
+def test_the_validation_before_the_first_step_tells_no_pace() -> None:
+    for terminal in (False, True):
+        console = _console(terminal)
+        view = TerminalView("demo", 4, console)
+        view.log(0, {"eval/srcc": 0.5, "eval/koniq/srcc": 0.5})
+        view.close()
+        assert "0.500" in _written(console)
+        assert "nan" not in _written(console)
+        assert "left" not in _written(console)
+
+
 def test_a_validated_step_and_the_last_one_always_get_their_line() -> None:
     console = _console(terminal=False)
     view = TerminalView("demo", 4, console)
