@@ -12,6 +12,9 @@ def add_report_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     report.add_argument("--out", metavar="FILE", help="default: report.html in the first RUN")
     report.add_argument("--model", metavar="FOLDER", help="light scorer to ask about changed pictures (invariance)")
     report.add_argument("--device", default="cpu", help="of that scorer: cpu, cuda, cuda:1")
+    report.add_argument(
+        "--pair", nargs=2, metavar=("NAME", "NAME"), help="models to compare image by image, as the tables call them"
+    )
     report.add_argument("--no-images", action="store_true", help="leave pictures out, as some licences want")
     report.set_defaults(command=_report)
 
@@ -48,7 +51,14 @@ def _add_scorer(command: argparse.ArgumentParser) -> None:
 def _report(arguments: argparse.Namespace) -> int:
     from actors.report import run
 
-    return run(arguments.runs, arguments.out, arguments.model, arguments.device, with_images=not arguments.no_images)
+    return run(
+        arguments.runs,
+        arguments.out,
+        arguments.model,
+        arguments.device,
+        arguments.pair,
+        with_images=not arguments.no_images,
+    )
 
 
 def _track(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,9 @@ from actors.score import score_files
 from ray_iqa.errors import ConfigError
 from ray_iqa.evaluation_records import PREDICTIONS, PredictionRow, read_predictions
 from ray_iqa.results.differences import Difference, corrected, difference
+from ray_iqa.statistics.jackknife import scarcity
 from ray_iqa.statistics.means import mean_interval, paired_change
+from ray_iqa.tables import with_interval
 from ray_iqa.tracking import Scores, prompts
 
 NOT_WORSE, MISSING_PAIRS, WORSE = 0, 3, 4
@@ -77,10 +79,9 @@ def compare_pictures(before: Scores, after: Scores, tolerance: float, seed: int)
     change = paired_change(first, second, seed=seed)
     tested = paired_change(first, second + tolerance, seed=seed)
     for name, scores in (("A", first), ("B", second)):
-        low, high = mean_interval(scores, seed=seed)
-        _say(f"{name}:     mean {scores.mean():.3f} [{low:.3f}, {high:.3f}]")
-    low, high = change.interval
-    _say(f"B - A: {change.mean:+.3f} [{low:+.3f}, {high:+.3f}], p {change.p_value:.3g}, {change.n:,} pairs")
+        _say(f"{name}:     mean {with_interval(float(scores.mean()), *mean_interval(scores, seed=seed), '.3f')}")
+    found = with_interval(change.mean, *change.interval, "+.3f")
+    _say(f"B - A: {found}, p {change.p_value:.3g}, {change.n:,} pairs. {scarcity(change.n, 'pairs')}".rstrip())
     if tested.mean < 0 and tested.p_value < ALPHA:
         _say(f"B is worse than A{_beyond(tolerance)}.")
         return WORSE
@@ -92,14 +93,17 @@ def compare_pictures(before: Scores, after: Scores, tolerance: float, seed: int)
 
 
 def _compare_evaluations(before: Path, after: Path, tolerance: float, seed: int) -> int:
-    """B is worse when the paired bootstrap 95 % interval of its change of SRCC lies below ``-tolerance`` anywhere."""
+    """B is worse where its loss of SRCC exceeds ``tolerance`` by a paired test over contents at 5 %, corrected (Holm).
+
+    The correction is over all models and datasets, so that a gate over many of them does not close by chance.
+    """
     rows = read_predictions(before), read_predictions(after)
     pairs = _aligned(*rows)
-    found = corrected([difference(second, first, seed) for first, second in pairs])
+    found = corrected([difference(second, first, seed, tolerance) for first, second in pairs])
     for item in found:
         _say(_sentence(item))
-    worse = [item for item in found if item.srcc_high is not None and item.srcc_high < -tolerance]
-    unanswered = [item for item in found if item.srcc_difference is None]
+    worse = [item for item in found if _is_worse(item, tolerance)]
+    unanswered = [item for item in found if item.p_value is None]
     if worse:
         _say(f"B is worse than A{_beyond(tolerance)} on {', '.join(item.dataset for item in worse)}.")
         return WORSE
@@ -135,14 +139,20 @@ def _aligned(
     return [([first for first, _ in own], [second for _, second in own]) for own in pairs.values()]
 
 
+def _is_worse(item: Difference, tolerance: float) -> bool:
+    if item.srcc_difference is None or item.p_holm is None:
+        return False
+    return item.srcc_difference < -tolerance and item.p_holm < ALPHA
+
+
 def _sentence(item: Difference) -> str:
     names = item.first if item.first == item.second else f"{item.first} against {item.second}"
     if item.srcc_difference is None:
         return f"{item.dataset}: {names}: {item.note}"
-    return (
-        f"{item.dataset}: {names}: SRCC {item.srcc_difference:+.3f} [{item.srcc_low:+.3f}, {item.srcc_high:+.3f}], "
-        f"p {item.p_holm:.3g} (Holm), {item.n:,} images"
-    )
+    change = with_interval(item.srcc_difference, item.srcc_low, item.srcc_high, "+.3f")
+    tested = "no test" if item.p_holm is None else f"p {item.p_holm:.3g} (Holm)"
+    drawn = f"{item.n:,} images of {item.num_contents:,} contents"
+    return f"{item.dataset}: {names}: SRCC {change}, {tested}, {drawn}. {item.note}".rstrip()
 
 
 def _beyond(tolerance: float) -> str:

@@ -30,7 +30,7 @@ from ray_iqa.errors import RayIqaError, ResourceError
 from ray_iqa.evaluation_records import Prediction, PredictionRow, write_predictions
 from ray_iqa.files import writable_folder
 from ray_iqa.preflight import check_model
-from ray_iqa.results.ceiling import ceiling
+from ray_iqa.results.ceiling import ceiling, ratings_per_image
 from ray_iqa.results.differences import Difference, corrected, difference
 from ray_iqa.results.evaluation_tables import differences_table, results_table
 from ray_iqa.results.measure import Measurement, measure, with_ceiling
@@ -195,10 +195,13 @@ def prediction_rows(model: str, labelled: LabelledSet, found: Sequence[Predictio
 def _measure(
     rows: Rows, models: Sequence[ModelSpec], sets: Sequence[LabelledSet], config: EvalConfig
 ) -> tuple[list[Measurement], list[Difference], list[str]]:
-    """All statistics, each a task; the remarks are on ceilings that are not known."""
+    """All statistics, each a task; the remarks are on what the noise of labels would allow."""
     stored = {key: ray.put(own) for key, own in rows.items()}
+    ratings = {each.dataset: ratings_per_image(each.dataset, config.num_ratings) for each in sets}
     measured = [
-        ray.remote(measure).remote(stored[each.dataset, model.name], decoding_of(model, config), config.seed)
+        ray.remote(measure).remote(
+            stored[each.dataset, model.name], decoding_of(model, config), config.seed, ratings[each.dataset]
+        )
         for each in sets
         for model in models
     ]
@@ -207,9 +210,7 @@ def _measure(
         for each in sets
         for first, second in combinations(models, 2)
     ]
-    ceilings = [
-        ray.remote(ceiling).remote(each.rows, config.num_ratings.get(each.dataset), config.seed) for each in sets
-    ]
+    ceilings = [ray.remote(ceiling).remote(each.rows, ratings[each.dataset], config.seed) for each in sets]
     ceiling_of = dict(zip((each.dataset for each in sets), ray.get(ceilings), strict=True))
     measurements = [with_ceiling(item, ceiling_of[item.dataset]) for item in ray.get(measured)]
     remarks = [found for found in ceiling_of.values() if isinstance(found, str) and found]

@@ -10,7 +10,15 @@ from ray_iqa.report.invariance import ScorerAtHand
 from ray_iqa.report.page import write_report
 
 
-def run(folders: Sequence[str], out: str | None, model: str | None, device: str, *, with_images: bool) -> int:
+def run(
+    folders: Sequence[str],
+    out: str | None,
+    model: str | None,
+    device: str,
+    pair: Sequence[str] | None,
+    *,
+    with_images: bool,
+) -> int:
     """Write the page and say where it is; the exit code.
 
     Args:
@@ -18,6 +26,7 @@ def run(folders: Sequence[str], out: str | None, model: str | None, device: str,
         out: HTML file; ``report.html`` in the first folder when None.
         model: folder of a light scorer to ask about changed pictures.
         device: of that scorer, as torch spells it.
+        pair: names of the two models that are compared image by image.
         with_images: whether pictures go into the page.
 
     Raises:
@@ -26,7 +35,8 @@ def run(folders: Sequence[str], out: str | None, model: str | None, device: str,
     homes = [Path(folder) for folder in folders]
     page = homes[0] / "report.html" if out is None else Path(out)
     scorer = None if model is None else light_scorer(model, device)
-    figures = write_report(homes, page, scorer=scorer, with_images=with_images)
+    named = None if pair is None else (pair[0], pair[1])
+    figures = write_report(homes, page, scorer=scorer, pair=named, with_images=with_images)
     sys.stdout.write(f"Report:  {page.absolute()}\nFigures: {figures.absolute()}\n")
     return 0
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from actors.exit_codes import SOME_FAILED
 from actors.score import ScoreRow, score_files, write_scores
 from ray_iqa.files import writable_folder
+from ray_iqa.statistics.jackknife import scarcity
 from ray_iqa.statistics.means import PairedChange
-from ray_iqa.tables import text_table
+from ray_iqa.tables import text_table, with_interval
 from ray_iqa.telemetry.curves import Curves
 from ray_iqa.telemetry.event_file import summaries
 from ray_iqa.tracking import Scores, StepProgress, progress, prompts, step_folders
@@ -42,6 +43,8 @@ def run(names: Sequence[str], model: str, out: str, device: str, seed: int) -> i
     curves.close()
     sys.stdout.write(f"{text_table(_HEADER, [_line(step) for step in steps], num_labels=0)}\n")
     sys.stdout.write("Changes are paired by prompt; p-values are corrected over the steps (Holm).\n")
+    remark = scarcity(min(step.n for step in steps), "pictures")
+    sys.stdout.write(f"{remark}\n" if remark else "")
     sys.stdout.write(f"Curves: tensorboard --logdir {out}\n")
     return SOME_FAILED if any(step.n_failed for step in steps) else 0
 
@@ -62,8 +65,7 @@ def _figures(step: StepProgress) -> dict[str, float]:
 
 
 def _line(step: StepProgress) -> tuple[str, ...]:
-    low, high = step.interval
-    mean = f"{step.mean:.3f} [{low:.3f}, {high:.3f}]" if step.n else "-"
+    mean = with_interval(step.mean, *step.interval, ".3f") if step.n else "-"
     return (
         str(step.step),
         f"{step.n:,}",
@@ -77,5 +79,4 @@ def _line(step: StepProgress) -> tuple[str, ...]:
 def _cells(found: PairedChange | None) -> tuple[str, str]:
     if found is None:
         return "-", "-"
-    low, high = found.interval
-    return f"{found.mean:+.3f} [{low:+.3f}, {high:+.3f}]", f"{found.p_value:.3g}"
+    return with_interval(found.mean, *found.interval, "+.3f"), f"{found.p_value:.3g}"

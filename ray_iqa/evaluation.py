@@ -6,7 +6,6 @@ a correlation is the mean over the scenes.
 """
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -18,10 +17,11 @@ from ray_iqa.answers.prompt import Prompt
 from ray_iqa.errors import StatisticsError
 from ray_iqa.protocols import Sampler
 from ray_iqa.rewards.labels import oriented_mos
-from ray_iqa.statistics.bootstrap import bootstrap_interval
 from ray_iqa.statistics.correlation import plcc, srcc
 from ray_iqa.statistics.groupwise import groupwise
-from ray_iqa.tables import text_table
+from ray_iqa.statistics.intervals import correlation_interval
+from ray_iqa.statistics.jackknife import scarcity
+from ray_iqa.tables import formatted, text_table, with_interval
 from ray_iqa.types import Answer, EvaluationReport, LabelledImage, RolloutGroup, SamplingSpec
 
 ParserStyle = Literal["strict", "published"]
@@ -95,7 +95,7 @@ def select_images(images: Sequence[LabelledImage], max_images: int | None) -> li
 
 def format_reports(reports: Sequence[EvaluationReport]) -> str:
     """One row per dataset: images predicted of all, correlations with 95 % intervals, share of unparsed completions."""
-    return text_table(["dataset", *TABLE_COLUMNS], [_row(report) for report in reports])
+    return _with_remarks(text_table(["dataset", *TABLE_COLUMNS], [_row(report) for report in reports]), reports)
 
 
 def format_before_after(before: Sequence[EvaluationReport], after: Sequence[EvaluationReport]) -> str:
@@ -118,7 +118,13 @@ def format_side_by_side(reports_of: Mapping[str, Sequence[EvaluationReport]]) ->
                 [report.dataset if place == 0 else "", title, *_row(other)[1:]]
                 for place, (title, other) in enumerate(found.items())
             ]
-    return text_table(["dataset", "", *TABLE_COLUMNS], rows)
+    return _with_remarks(text_table(["dataset", "", *TABLE_COLUMNS], rows), next(iter(reports_of.values())))
+
+
+def _with_remarks(table: str, reports: Sequence[EvaluationReport]) -> str:
+    counts = ", ".join(f"{report.num_contents} of {report.dataset}" for report in reports)
+    remarks = [f"{report.dataset}: {scarcity(report.num_contents, 'contents')}" for report in reports]
+    return "\n".join([table, f"Intervals over contents: {counts}.", *(line for line in remarks if line[-1] == ".")])
 
 
 def _report(groups: Sequence[RolloutGroup], prompt: Prompt, style: ParserStyle) -> EvaluationReport:
@@ -139,12 +145,14 @@ def _report_of(images: Sequence[LabelledImage], scores: Sequence[Sequence[float]
     enough = len(predicted) >= 2
     scenes = [image.group_id for image, row in zip(images, scores, strict=True) if row and image.group_id is not None]
     contents = [image.content or image.image_id for image, row in zip(images, scores, strict=True) if row]
+    num_contents = len(set(scenes or contents))
     rank, rank_interval = _correlation(predicted, known, scenes, contents, "srcc")
     linear, linear_interval = _correlation(predicted, known, scenes, contents, "plcc")
     return EvaluationReport(
         dataset=images[0].dataset,
         num_images=len(images),
         num_failed=int((~kept).sum()),
+        num_contents=num_contents,
         srcc=rank,
         srcc_interval=rank_interval,
         plcc=linear,
@@ -162,17 +170,16 @@ def _correlation(
     contents: Sequence[str],
     kind: Literal["srcc", "plcc"],
 ) -> tuple[float, tuple[float, float]]:
-    """Value and bootstrap interval, which draws the versions of a content together; NaN where there is none."""
+    """Value and interval, over contents or scenes; NaN where there is none."""
     nowhere = np.nan, (np.nan, np.nan)
     if len(predicted) < 2:
         return nowhere
-    if not scenes:
-        value = srcc(predicted, labels) if kind == "srcc" else plcc(predicted, labels)
-        clusters = contents if 1 < len(set(contents)) < len(contents) else None
-        return value, bootstrap_interval(predicted, labels, kind, clusters=clusters)
     try:
+        if not scenes:
+            value = srcc(predicted, labels) if kind == "srcc" else plcc(predicted, labels)
+            return value, correlation_interval(predicted, labels, kind, contents=contents)
         report = groupwise(predicted, labels, scenes, statistic=kind)
-    except StatisticsError:  # no scene has two different labels and predictions
+    except StatisticsError:  # no scene has two different labels and predictions, or all differ by rounding only
         return nowhere
     return report.mean, report.mean_interval
 
@@ -186,17 +193,8 @@ def _row(report: EvaluationReport) -> Cells:
     return [
         report.dataset,
         f"{report.num_images - report.num_failed} of {report.num_images}",
-        _with_interval(report.srcc, report.srcc_interval),
-        _with_interval(report.plcc, report.plcc_interval),
+        with_interval(report.srcc, *report.srcc_interval, "+.3f"),
+        with_interval(report.plcc, *report.plcc_interval, "+.3f"),
         f"{100 * report.parse_failure_rate:.1f} %",
-        f"{_number(report.score_std, '.2f')} / {_number(report.mos_std, '.2f')}",
+        f"{formatted(report.score_std, '.2f')} / {formatted(report.mos_std, '.2f')}",
     ]
-
-
-def _with_interval(value: float, interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{_number(value, '+.3f')} [{_number(low, '+.3f')}, {_number(high, '+.3f')}]"
-
-
-def _number(value: float, style: str) -> str:
-    return format(value, style) if math.isfinite(value) else "-"

@@ -54,6 +54,16 @@ class PredictionRow:
     reasoning: str | None = None
     seconds: float | None = None
 
+    @property
+    def content(self) -> str:
+        """What versions of one picture share: the reference, else the image itself; unique within the dataset."""
+        return self.ref_id or self.image_id
+
+    @property
+    def oriented_mos(self) -> float | None:
+        """The label, turned so that higher is better."""
+        return self.mos if self.mos is None or self.direction == "higher" else -self.mos
+
 
 _KINDS = {"level": pa.int32()} | dict.fromkeys(
     ("mos", "mos_std", "mos_low", "mos_high", "score", "score_std", "seconds"), pa.float64()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,17 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     num_labels: int = 1
+
+
+def formatted(value: float | None, style: str) -> str:
+    """The value in a format such as ``+.3f``; a dash where there is none."""
+    return "-" if value is None or math.isnan(value) else format(value, style)
+
+
+def with_interval(value: float | None, low: float | None, high: float | None, style: str) -> str:
+    """``0.912 [0.874, 0.938]``, or the value alone where it has no interval."""
+    ends = formatted(low, style), formatted(high, style)
+    return formatted(value, style) + ("" if "-" in ends else f" [{', '.join(ends)}]")
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_labels: int = 1) -> str:

@@ -29,7 +29,7 @@ class StepProgress:
     n: int  # scored pictures
     n_failed: int
     mean: float  # NaN where no picture was scored
-    interval: tuple[float, float]  # bootstrap 95 %
+    interval: tuple[float, float]  # 95 %; NaN with too few pictures
     since_first: PairedChange | None  # None for the first step, and with fewer than two prompts in common
     since_previous: PairedChange | None
 

@@ -168,12 +168,13 @@ class EvaluationReport:
     """How well predictions order and track the labels of one dataset.
 
     ``srcc`` and ``plcc`` are oriented so that +1 is perfect for lower-is-better labels too; NaN
-    where a correlation does not exist. ``*_interval`` are bootstrap 95 % intervals.
+    where a correlation does not exist. ``*_interval`` are 95 % intervals over contents, NaN with too few of them.
     """
 
     dataset: str
     num_images: int
     num_failed: int  # images without a single parsed answer
+    num_contents: int  # of the predicted images: references, scenes, or images of their own
     srcc: float
     srcc_interval: tuple[float, float]
     plcc: float

@@ -160,6 +160,7 @@ def _made_up(dataset: str, srcc: float) -> EvaluationReport:
         dataset=dataset,
         num_images=600,
         num_failed=3,
+        num_contents=15,
         srcc=srcc,
         srcc_interval=(srcc - 0.05, srcc + 0.04),
         plcc=-0.1234,
@@ -177,15 +178,17 @@ def test_reports_show_intervals_and_what_does_not_exist() -> None:
     assert "-0.123 [-0.200, +0.010]" in lines[2]
     assert "1.2 %" in lines[2]
     assert "- / 1.10" in lines[2]
-    assert "- [-, -]" in lines[3]
-    assert len(lines) == 4
+    assert lines[3].split()[4:6] == ["-", "-0.123"]
+    assert lines[4] == "Intervals over contents: 15 of koniq, 15 of spaq-long-name."
+    assert lines[5] == "koniq: Few contents (15, below 20): intervals are rough."
+    assert len(lines) == 7
     assert max(map(len, lines)) <= 110
 
 
 def test_before_and_after_stand_below_each_other_per_dataset() -> None:
     before = [_made_up("a", 0.05), _made_up("b", -0.03), _made_up("dropped", 0.5)]
     after = [_made_up("b", 0.81), _made_up("a", 0.77)]
-    rows = [line.split() for line in format_before_after(before, after).splitlines()[2:]]
+    rows = [line.split() for line in format_before_after(before, after).splitlines()[2:6]]
     assert [row[:2] for row in rows] == [["a", "before"], ["after", "597"], ["b", "before"], ["after", "597"]]
     assert [next(cell for cell in row if cell[0] in "+-") for row in rows] == ["+0.050", "+0.770", "-0.030", "+0.810"]
 
@@ -198,7 +201,8 @@ def test_labels_of_scenes_are_never_pooled() -> None:
         for i in range(5)
     ]
     (report,) = evaluate_groups(groups, PROMPT)
-    assert (report.srcc, report.srcc_interval) == (1.0, (1.0, 1.0))
+    assert (report.srcc, report.num_contents) == (1.0, 3)
+    assert np.isnan(report.srcc_interval).all()  # of three scenes
     assert report.plcc == pytest.approx(1.0)
     (pooled,) = evaluate_groups([replace(g, image=replace(g.image, group_id=None)) for g in groups], PROMPT)
     assert pooled.srcc < 0.5
@@ -206,11 +210,16 @@ def test_labels_of_scenes_are_never_pooled() -> None:
 
 def test_versions_of_one_content_are_drawn_together() -> None:
     groups, _, _ = _noisy_groups("a", higher_is_better=True)
-    ordered = sorted(groups, key=lambda group: group.image.mos)
+    ordered = [
+        replace(group, image=replace(group.image, image_id=f"{place}-{copy}"))
+        for place, group in enumerate(sorted(groups, key=lambda group: group.image.mos))
+        for copy in range(5)
+    ]
     together = [
-        replace(group, image=replace(group.image, content=str(place // 8))) for place, group in enumerate(ordered)
+        replace(group, image=replace(group.image, content=str(place // 5))) for place, group in enumerate(ordered)
     ]
     (alone,), (report,) = evaluate_groups(ordered, PROMPT), evaluate_groups(together, PROMPT)
     assert report.srcc == alone.srcc
     width = report.srcc_interval[1] - report.srcc_interval[0]
-    assert width > 1.2 * (alone.srcc_interval[1] - alone.srcc_interval[0])  # five contents say less than forty pictures
+    assert (alone.num_contents, report.num_contents) == (200, 40)
+    assert width > 1.8 * (alone.srcc_interval[1] - alone.srcc_interval[0])  # five copies say nothing new

@@ -26,12 +26,13 @@ class EvalConfig(Section):
     suite: SuiteName | None = None
     """Paper whose tables are laid out beside the results."""
     seed: NonNegativeInt = 0
-    """Of sampled answers and of every bootstrap."""
+    """Of sampled answers, simulations and random splits."""
     decoding: Decoding = "sampled"
     """Of policies. sampled: mean of rollout.num_completions answers. greedy: one answer at temperature 0. expected: the
     numbers that could stand in the greedy answer, weighted with their probabilities."""
     num_ratings: dict[str, PositiveInt] = Field(default_factory=dict)
-    """Ratings per image by dataset, for the ceiling that label noise allows; known for some public datasets."""
+    """Ratings per image by dataset, for what label noise decides (ceiling, outlier ratio, AUC of pairs); known of
+    some public datasets."""
     batch_size: PositiveInt = 64
     """Images per call of a model."""
     num_workers: PositiveInt = 1

@@ -18,19 +18,22 @@ from ray_iqa.report.drawing import Axes, Figure, legend_below, look, panels
 from ray_iqa.report.inputs import ReportInputs
 from ray_iqa.report.section import Drawing, Section
 from ray_iqa.statistics.means import mean_interval
-from ray_iqa.tables import Table
+from ray_iqa.tables import Table, formatted
 
 _LEAD = (
-    "Mean score at each level of a distortion; level 0 are undistorted images of the same dataset. Bars are bootstrap "
-    "95 % intervals. A scorer should fall from left to right everywhere. Pairs are two images of one distortion at "
-    "different levels, of one content where contents were shown at several levels."
+    "Mean score at each level of a distortion; level 0 are undistorted images of the same dataset. Bars are 95 % "
+    "intervals over contents, where there are enough of them. Pairs are two images of one distortion at different "
+    "levels, of one content where contents were shown at several levels; ordered right is the higher score at the "
+    "weaker level. People do not always agree with the levels either: the share of the labels themselves stands beside "
+    "the scorer's, and is what a scorer should come near."
 )
 _MISSING = (
     "No predictions with distortion and level: run ray-iqa eval on a manifest that has these columns, "
     "such as those of ray-iqa data synth or KADID-10k."
 )
 _PANELS = 20  # of a figure, which then fits on a printed page
-_HEADER = ("dataset", "distortion", "model", "levels", "steps that fall", "pairs ordered right", "pairs", "content")
+_HEADER = ("dataset", "distortion", "model", "levels", "steps that fall", "pairs ordered right")
+_HEADER += ("by the labels", "pairs", "content", "contents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,9 @@ class LevelCurve:
     intervals: tuple[tuple[float, float], ...]
     num_falling: int  # steps from a level to the next
     pairs_ordered: float  # share of pairs whose weaker distortion has the higher score; a tie counts half
+    labels_ordered: float | None  # the same share for labels in place of scores; None where an image has none
     num_pairs: int
+    num_contents: int
     within_content: bool  # whether the two images of a pair show the same
 
 
@@ -66,31 +71,46 @@ def monotonicity_section(inputs: ReportInputs) -> Section:
 
 def level_curve(rows: Sequence[PredictionRow]) -> LevelCurve | None:
     """The curve of the images of one distortion and of level 0; None with fewer than two levels that were scored."""
-    scored = [(row.level, row.score, row.ref_id) for row in rows if row.level is not None and row.score is not None]
-    by_level: dict[int, list[float]] = defaultdict(list)
-    by_content: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for level, score, content in scored:
-        by_level[level].append(score)
-        if content is not None:
-            by_content[content][level].append(score)
-    if len(by_level) < 2:
+    scored = [row for row in rows if row.level is not None and row.score is not None]
+    levels = sorted({row.level for row in scored if row.level is not None})
+    if len(levels) < 2:
         return None
-    levels = sorted(by_level)
-    means = [float(np.mean(by_level[level])) for level in levels]
-    within = [_ordered(own) for own in by_content.values()]
-    right, num_pairs = sum(found[0] for found in within), sum(found[1] for found in within)
-    within_content = num_pairs > 0
-    if not within_content:
-        right, num_pairs = _ordered(by_level)
+    at = [[row for row in scored if row.level == level] for level in levels]
+    scores = [[row.score for row in own if row.score is not None] for own in at]
+    means = [float(np.mean(own)) for own in scores]
+    right, num_pairs, within_content = _pairs(scored, [row.score for row in scored])
+    labels = [row.oriented_mos for row in scored if row.group_id is None]  # scenes have scales of their own
+    known = len(labels) == len(scored) and None not in labels
     return LevelCurve(
         levels=tuple(levels),
         means=tuple(means),
-        intervals=tuple(mean_interval(by_level[level]) for level in levels),
+        intervals=tuple(
+            mean_interval(own, contents=[row.content for row in same]) for own, same in zip(scores, at, strict=True)
+        ),
         num_falling=sum(after < before for before, after in pairwise(means)),
         pairs_ordered=right / num_pairs,
+        labels_ordered=_pairs(scored, labels)[0] / num_pairs if known else None,
         num_pairs=num_pairs,
+        num_contents=len({row.content for row in scored}),
         within_content=within_content,
     )
+
+
+def _pairs(rows: Sequence[PredictionRow], values: Sequence[float | None]) -> tuple[float, int, bool]:
+    """(pairs ordered right, all pairs, whether both show one content) of values at the levels of ``rows``."""
+    by_level: dict[int, list[float]] = defaultdict(list)
+    by_content: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row, value in zip(rows, values, strict=True):
+        assert row.level is not None
+        assert value is not None
+        by_level[row.level].append(value)
+        if row.ref_id is not None:
+            by_content[row.ref_id][row.level].append(value)
+    within = [_ordered(own) for own in by_content.values()]
+    num_pairs = sum(found[1] for found in within)
+    if num_pairs:
+        return sum(found[0] for found in within), num_pairs, True
+    return *_ordered(by_level), False
 
 
 def _ordered(by_level: dict[int, list[float]]) -> tuple[float, int]:
@@ -141,7 +161,6 @@ def _figure(distortions: Sequence[str], curves: Curves, models: Sequence[str]) -
 
 
 def _curve(axes: Axes, curve: LevelCurve, model: str, style: dict[str, Any]) -> None:
-    # Intervals of a percentile bootstrap hold the mean up to rounding.
     bars = np.abs(np.array(curve.intervals).T - np.array(curve.means))
     axes.errorbar(curve.levels, curve.means, yerr=bars, label=model, markersize=3, capsize=1.5, **style)
 
@@ -154,6 +173,8 @@ def _row(dataset: str, distortion: str, model: str, curve: LevelCurve) -> tuple[
         f"{curve.levels[0]} to {curve.levels[-1]}",
         f"{curve.num_falling} of {len(curve.levels) - 1}",
         f"{curve.pairs_ordered:.1%}",
+        formatted(curve.labels_ordered, ".1%"),
         f"{curve.num_pairs:,}",
         "same" if curve.within_content else "mixed",
+        f"{curve.num_contents:,}",
     )

@@ -17,7 +17,7 @@ from ray_iqa.report.monotonicity import monotonicity_section
 from ray_iqa.report.prediction_plots import prediction_section
 from ray_iqa.report.result_tables import result_section
 from ray_iqa.report.score_histograms import histogram_section
-from ray_iqa.report.scorer_pair import scorer_pair
+from ray_iqa.report.scorer_pair import ScorerPair, scorer_pair
 from ray_iqa.report.section import Section
 from ray_iqa.report.training_curves import training_section
 
@@ -25,7 +25,12 @@ _TEMPLATE = "page.html"
 
 
 def write_report(
-    folders: Sequence[Path], out: Path, *, scorer: ScorerAtHand | None = None, with_images: bool = True
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    scorer: ScorerAtHand | None = None,
+    pair: tuple[str, str] | None = None,
+    with_images: bool = True,
 ) -> Path:
     """Write the page about all folders to ``out`` and its figures to ``<stem>_figures`` beside it.
 
@@ -33,20 +38,22 @@ def write_report(
         folders: run directories and evaluation folders.
         out: HTML file; its folder is made where missing.
         scorer: asked about changed pictures in the section on invariance.
+        pair: names of the two models that are compared image by image; None leaves the choice to `scorer_pair`.
         with_images: False leaves all pictures out, for data sets whose licence wants that.
 
     Returns:
         The folder of the figures: svg, pdf and png of each.
 
     Raises:
-        ConfigError: a folder is none, or there is nothing to report on.
+        ConfigError: a folder is none, there is nothing to report on, or no model has a name of ``pair``.
         DataError: a file in them is damaged.
         OutputError: ``out`` or the figures cannot be written.
     """
     inputs = read_inputs(folders)
+    compared = scorer_pair(inputs, pair)
     figures = writable_folder(writable_file(out).with_name(f"{out.stem}_figures"))
     with style():
-        sections = report_sections(inputs, scorer, with_images=with_images)
+        sections = report_sections(inputs, scorer, compared, with_images=with_images)
         images = {
             drawing.name: _data_uri(save(drawing.figure, figures, drawing.name))
             for section in sections
@@ -58,9 +65,10 @@ def write_report(
     return figures
 
 
-def report_sections(inputs: ReportInputs, scorer: ScorerAtHand | None, *, with_images: bool) -> list[Section]:
+def report_sections(
+    inputs: ReportInputs, scorer: ScorerAtHand | None, pair: ScorerPair | None, *, with_images: bool
+) -> list[Section]:
     """All chapters in the order of the page; those without data say what to run."""
-    pair = scorer_pair(inputs)
     return [
         result_section(inputs.measurements, inputs.differences),
         prediction_section(inputs),

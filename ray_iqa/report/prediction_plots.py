@@ -1,5 +1,6 @@
 """Predicted against MOS: one panel per model and dataset, with the fitted mapping and its band."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +17,9 @@ from ray_iqa.statistics.mapping import fit_mapping
 from ray_iqa.statistics.mapping_band import mapping_band
 
 _LEAD = (
-    "A point is an image. The line is the logistic mapping fitted to these very images, the band its bootstrap 95 % "
-    "interval. SRCC and PLCC are of the raw scores, +1 is perfect for lower-is-better labels too."
+    "A point is an image. The line is the logistic mapping fitted to these very images, the band its 95 % interval "
+    "over contents, where there are enough of them. SRCC and PLCC are of the raw scores, +1 is perfect for "
+    "lower-is-better labels too."
 )
 _MISSING = "No predictions for labelled images: run ray-iqa eval, then give its output folder too."
 
@@ -55,8 +57,14 @@ def _panel(axes: Axes, rows: Sequence[PredictionRow]) -> None:
     if scenes:
         axes.text(0.03, 0.97, _per_scene(scores, sign * mos, scenes), transform=axes.transAxes, va="top", fontsize=7)
         return
-    _fit(axes, scores, mos)
-    figures = f"SRCC {srcc(scores, sign * mos):.3f}\nPLCC {plcc(scores, sign * mos):.3f}\nn {len(rows):,}"
+    contents = [row.content for row in rows]
+    try:
+        _fit(axes, scores, mos, contents)
+        figures = f"SRCC {srcc(scores, sign * mos):.3f}\nPLCC {plcc(scores, sign * mos):.3f}\nn {len(rows):,}"
+    except StatisticsError as error:
+        figures = textwrap.fill(f"no numbers: {error}", 40)
+    if len(set(contents)) < len(contents):
+        figures += f", {len(set(contents)):,} contents"
     left = sign > 0  # the corner that a good scorer leaves empty
     axes.text(
         0.03 if left else 0.97,
@@ -80,11 +88,11 @@ def _per_scene(scores: NDArray[np.float64], labels: NDArray[np.float64], scenes:
     return f"labels compare inside scenes only\nmean SRCC {report.mean:.3f} of {len(report.per_group)} scenes"
 
 
-def _fit(axes: Axes, scores: NDArray[np.float64], mos: NDArray[np.float64]) -> None:
+def _fit(axes: Axes, scores: NDArray[np.float64], mos: NDArray[np.float64], contents: Sequence[str]) -> None:
     if np.ptp(scores) == 0:
         return
     mapping = fit_mapping(scores, mos)
     places = np.linspace(scores.min(), scores.max(), 100)
-    low, high = mapping_band(scores, mos, mapping, places)
+    low, high = mapping_band(scores, mos, mapping, places, contents=contents)
     axes.fill_between(places, low, high, color=COLOURS[1], alpha=0.25, linewidth=0)
     axes.plot(places, mapping(places), color=COLOURS[1])

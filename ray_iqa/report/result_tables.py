@@ -7,10 +7,10 @@ from ray_iqa.results.differences import Difference
 from ray_iqa.results.evaluation_tables import differences_table, results_table
 from ray_iqa.results.measure import Measurement
 
-_TITLE = "Agreement with human labels"
+_TITLE = "Agreement with labels"
 _LEAD = (
-    "Intervals are bootstrap 95 %. The mapping before mapped PLCC and RMSE is fitted to the images it is judged on, as "
-    "is the custom. Failed images are left out of the correlations and counted."
+    "Intervals are 95 %, over contents. The mapping before mapped PLCC and RMSE is fitted to the images it is judged "
+    "on, as is the custom. Failed images are left out of the correlations and counted."
 )
 _MISSING = "No results in these folders: run ray-iqa eval, then give its output folder too."
 

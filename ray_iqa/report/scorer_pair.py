@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from ray_iqa.errors import ConfigError
 from ray_iqa.evaluation_records import PredictionRow
 from ray_iqa.report.inputs import ReportInputs
 
+_UNTRAINED = ("before", "untrained")
 MISSING = (
     "Two models that scored the same images are needed: run ray-iqa eval with a light scorer and a policy "
     "(two --model), then give its output folder."
@@ -28,13 +30,22 @@ class ScorerPair:
         return self.first[0].model, self.second[0].model
 
 
-def scorer_pair(inputs: ReportInputs) -> ScorerPair | None:
-    """The first model that gave no reasons and the first that did; the first two models where all or none did."""
-    models = inputs.models
+def scorer_pair(inputs: ReportInputs, names: tuple[str, str] | None = None) -> ScorerPair | None:
+    """The two models named; by default the first that gave no reasons and the first that did, else the first two.
+
+    Models called ``before`` or ``untrained`` are compared only where they are named.
+
+    Raises:
+        ConfigError: a name is none of the models'.
+    """
+    for name in names or ():
+        if name not in inputs.models:
+            raise ConfigError(f"the page has no model {name!r}; it has {', '.join(inputs.models)}")
+    models = [model for model in inputs.models if model.rpartition(": ")[2] not in _UNTRAINED]
     reasoning = [model for model in models if any(row.model == model and row.reasoning for row in inputs.predictions)]
     silent = [model for model in models if model not in reasoning]
-    chosen = [silent[0], reasoning[0]] if silent and reasoning else models[:2]
-    if len(chosen) < 2:
+    chosen = names or ([silent[0], reasoning[0]] if silent and reasoning else models[:2])
+    if len(set(chosen)) < 2:
         return None
     scored = [
         {(row.dataset, row.image_id): row for row in inputs.predictions if row.model == model and row.score is not None}

@@ -10,6 +10,7 @@ from ray_iqa.errors import StatisticsError
 from ray_iqa.evaluation_records import PredictionRow
 from ray_iqa.statistics.agreement import Labels, agreement, tie_share
 from ray_iqa.statistics.groupwise import GroupwiseReport, Statistic, groupwise
+from ray_iqa.statistics.jackknife import scarcity
 from ray_iqa.statistics.noise_ceiling import NoiseCeiling
 
 
@@ -29,7 +30,7 @@ class Measurement:
     n_ties: int  # pairs of images with equal predictions
     n_distinct: int  # different predictions
     srcc: float | None = None
-    srcc_low: float | None = None  # bootstrap 95 %, of what ``resampled`` says
+    srcc_low: float | None = None  # 95 %, over what ``resampled`` says
     srcc_high: float | None = None
     plcc: float | None = None  # of the raw predictions
     plcc_low: float | None = None
@@ -40,7 +41,12 @@ class Measurement:
     mae: float | None = None
     pair_accuracy: float | None = None
     outlier_ratio: float | None = None
+    different_similar: float | None = None  # areas of Krasula's two classifications of pairs
+    better_worse: float | None = None
+    srcc_split_median: float | None = None  # over random test parts by content
+    plcc_split_median: float | None = None
     resampled: Literal["images", "references", "scenes"] = "images"
+    num_resampled: int | None = None  # how many of these there are
     mapping: str | None = None  # form that was kept
     mapping_parameters: tuple[float, ...] = ()
     num_scenes: int | None = None  # that count
@@ -50,13 +56,14 @@ class Measurement:
     note: str = ""
 
 
-def measure(rows: Sequence[PredictionRow], decoding: str, seed: int) -> Measurement:
+def measure(rows: Sequence[PredictionRow], decoding: str, seed: int, num_ratings: float | None = None) -> Measurement:
     """Measure the predictions of one model on one dataset.
 
     Args:
         rows: all of them, failed ones too.
         decoding: as it is to be stated.
-        seed: of the bootstrap.
+        seed: of intervals and random splits.
+        num_ratings: per image; None where nobody knows.
     """
     scores = predictions(rows)
     found = scores[~np.isnan(scores)]
@@ -72,7 +79,9 @@ def measure(rows: Sequence[PredictionRow], decoding: str, seed: int) -> Measurem
         n_distinct=len(np.unique(found)),
     )
     try:
-        return _pooled(empty, rows, seed) if rows[0].group_id is None else _over_scenes(empty, rows, seed)
+        if rows[0].group_id is None:
+            return _pooled(empty, rows, labels(rows, num_ratings), seed)
+        return _over_scenes(empty, rows, seed)
     except StatisticsError as error:
         return replace(empty, note=f"{error}.")
 
@@ -89,21 +98,26 @@ def predictions(rows: Sequence[PredictionRow]) -> np.ndarray[tuple[int], np.dtyp
     return np.array([np.nan if row.score is None else row.score for row in rows], dtype=np.float64)
 
 
-def labels(rows: Sequence[PredictionRow]) -> Labels:
-    """Labels of the rows; references are drawn together by the bootstrap where they have several versions."""
-    references = [row.ref_id for row in rows if row.ref_id is not None]
-    together = len(references) == len(rows) and 1 < len(set(references)) < len(rows)
+def labels(rows: Sequence[PredictionRow], num_ratings: float | None = None) -> Labels:
+    """Labels of the rows; versions of a reference are one content, an image without one is a content of its own."""
     return Labels(
         mos=np.array([np.nan if row.mos is None else row.mos for row in rows], dtype=np.float64),
         mos_std=np.array([np.nan if row.mos_std is None else row.mos_std for row in rows], dtype=np.float64),
         higher_is_better=rows[0].direction == "higher",
-        clusters=tuple(references) if together else None,
+        num_ratings=np.full(len(rows), np.nan if num_ratings is None else num_ratings),
+        contents=tuple(row.content for row in rows),
     )
 
 
-def _pooled(empty: Measurement, rows: Sequence[PredictionRow], seed: int) -> Measurement:
-    known = labels(rows)
+def _pooled(empty: Measurement, rows: Sequence[PredictionRow], known: Labels, seed: int) -> Measurement:
     report = agreement(predictions(rows), known, seed=seed)
+    num_contents = len({row.content for row in rows if row.score is not None})
+    kind: Literal["images", "references"] = "references" if num_contents < report.n else "images"
+    classified = report.pair_classification
+    remarks = (
+        "" if report.mapping.converged else "The logistic fit did not converge; RMSE and MAE are upper bounds.",
+        scarcity(num_contents, kind),
+    )
     return replace(
         empty,
         srcc=report.srcc,
@@ -118,10 +132,15 @@ def _pooled(empty: Measurement, rows: Sequence[PredictionRow], seed: int) -> Mea
         mae=report.mae,
         pair_accuracy=report.pair_accuracy.value,
         outlier_ratio=report.outlier_ratio,
-        resampled="images" if known.clusters is None else "references",
+        different_similar=None if classified is None else classified.different_similar,
+        better_worse=None if classified is None else classified.better_worse,
+        srcc_split_median=report.splits.srcc,
+        plcc_split_median=report.splits.plcc,
+        resampled=kind,
+        num_resampled=num_contents,
         mapping=report.mapping.form,
         mapping_parameters=report.mapping.parameters,
-        note="" if report.mapping.converged else "The logistic fit did not converge; RMSE and MAE are upper bounds.",
+        note=" ".join(filter(None, remarks)),
     )
 
 
@@ -140,13 +159,14 @@ def _over_scenes(empty: Measurement, rows: Sequence[PredictionRow], seed: int) -
         krcc=_groupwise(rows, "krcc", seed).mean,
         pair_accuracy=_groupwise(rows, "pair_accuracy", seed).mean,
         resampled="scenes",
+        num_resampled=len(rank.per_group),
         num_scenes=len(rank.per_group),
         srcc_median=rank.median,
         note=(
             f"Labels are comparable inside each of {len(rank.per_group) + left_out} scenes only: a pooled correlation "
             f"would mix their scales and is not given; every number is the mean over {len(rank.per_group)} scenes, "
-            f"{left_out} with constant or too few predictions left out."
-        ),
+            f"{left_out} with constant or too few predictions left out. {scarcity(len(rank.per_group), 'scenes')}"
+        ).rstrip(),
     )
 
 

@@ -5,7 +5,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from ray_iqa.config.evaluate import SuiteName
 from ray_iqa.config.load import read_tree
@@ -33,6 +33,8 @@ class PublishedTable(Section):
     title: str
     compared_with: str
     """The method that differences are taken to."""
+    mapped: list[str] = Field(default_factory=list)
+    """Methods whose PLCC was taken after a four-parameter logistic; of the others raw, or not said."""
     columns: list[Column]
     srcc: dict[str, list[float]]
     plcc: dict[str, list[float]]
@@ -77,21 +79,26 @@ def _table(
     shown = [*published] if all_methods else [table.compared_with]
     found = {(item.model, item.dataset): item for item in measurements}
     models = list(dict.fromkeys(model for model, _ in found))
+    kinds = {"measured": metric} if metric == "srcc" else {"measured": metric, "measured, mapped": "plcc_mapped"}
+    like = -1 if table.compared_with in table.mapped else 0  # the kind that differences are taken of
     measured = {
-        model: [_value(found.get((model, column.dataset)), metric) for column in table.columns] for model in models
+        (model, kind): [_value(found.get((model, column.dataset)), field) for column in table.columns]
+        for model in models
+        for kind, field in kinds.items()
     }
 
     def cells(pick: Callable[[Sequence[float | None]], float | None]) -> list[str]:
         reference = pick(published[table.compared_with])
-        values = [pick(measured[model]) for model in models]
-        return [
-            *(_cell(pick(published[method])) for method in shown),
-            *(cell for value in values for cell in (_cell(value), _gap(value, reference))),
-        ]
+        texts = [_cell(pick(published[method])) for method in shown]
+        for model in models:
+            values = [pick(measured[model, kind]) for kind in kinds]
+            texts += [*map(_cell, values), _gap(values[like], reference)]
+        return texts
 
-    header = ["dataset", "images: paper", "measured", *(f"{method} (published)" for method in shown)]
+    how = {method: ", mapped" if metric == "plcc" and method in table.mapped else "" for method in shown}
+    header = ["dataset", "images: paper", "measured", *(f"{method} (published{how[method]})" for method in shown)]
     for model in models:
-        header += [f"{model} (measured)", f"difference to {table.compared_with}"]
+        header += [*(f"{model} ({kind})" for kind in kinds), f"difference to {table.compared_with}"]
     rows = [
         (column.title, _count(column.images), _counts(found, column.dataset), *cells(itemgetter(place)))
         for place, column in enumerate(table.columns)
@@ -104,10 +111,9 @@ def _table(
     )
 
 
-def _value(item: Measurement | None, metric: Metric) -> float | None:
-    if item is None:
-        return None
-    return item.srcc if metric == "srcc" else item.plcc
+def _value(item: Measurement | None, field: str) -> float | None:
+    value: float | None = None if item is None else getattr(item, field)
+    return value
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -51,6 +51,8 @@ def _csv(kind: type[Measurement | Difference], items: Sequence[Measurement | Dif
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, float) and math.isnan(value):
+        return None
     return " ".join(map(repr, value)) if isinstance(value, tuple) else value
 
 

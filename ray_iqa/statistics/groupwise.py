@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ray_iqa.errors import StatisticsError
-from ray_iqa.statistics.bootstrap import PairedDifference, percentile_interval, two_sided_p_value
-from ray_iqa.statistics.correlation import checked_pair, krcc, plcc, srcc
+from ray_iqa.statistics.correlation import is_constant, krcc, plcc, scores_and_labels, srcc
+from ray_iqa.statistics.intervals import PairedDifference, fisher_interval
+from ray_iqa.statistics.jackknife import Interval, jackknife, single_interval
 from ray_iqa.statistics.pairs import pair_accuracy
 
 Statistic = Literal["srcc", "plcc", "krcc", "pair_accuracy"]
@@ -25,7 +26,7 @@ class GroupwiseReport:
 
     statistic: Statistic
     mean: float
-    mean_interval: tuple[float, float]  # bootstrap 95 %, scenes drawn with replacement
+    mean_interval: Interval  # 95 % over scenes; NaN with too few of them
     median: float  # the habit of PIQ23's authors
     per_group: dict[str, float]
     num_constant: int  # scenes dropped because predictions or labels are constant
@@ -51,12 +52,12 @@ def groupwise(
         groups: [n], the scene of each image.
         statistic: which; correlations keep their sign.
         higher_is_better: of the labels.
-        seed: of the bootstrap.
+        seed: as for `jackknife`.
 
     Raises:
         StatisticsError: lengths differ, or no scene has an answer.
     """
-    x, y = checked_pair(predictions, labels)
+    x, y = scores_and_labels(predictions, labels)
     if len(groups) != len(x):
         raise StatisticsError(f"every image needs its scene, got {len(groups)} scenes for {len(x)} images")
     y = y if higher_is_better else -y
@@ -68,7 +69,7 @@ def groupwise(
         own = predicted & (names == name)
         if own.sum() < 2:
             num_too_small += 1
-        elif np.ptp(x[own]) == 0 or np.ptp(y[own]) == 0:
+        elif is_constant(x[own]) or is_constant(y[own]):
             num_constant += 1
         else:
             per_group[name] = _STATISTICS[statistic](x[own], y[own])
@@ -78,11 +79,10 @@ def groupwise(
             f"no scene has a {statistic}: {num_constant} scenes are constant, {num_too_small} have fewer than 2 images"
         )
     values = np.array(list(per_group.values()))
-    drawn = np.random.default_rng(seed).integers(len(values), size=(1000, len(values)))
     return GroupwiseReport(
         statistic=statistic,
         mean=float(values.mean()),
-        mean_interval=percentile_interval(values[drawn].mean(axis=1)),
+        mean_interval=fisher_interval(lambda rows: values[rows].mean(), np.arange(len(values)), seed),
         median=float(np.median(values)),
         per_group=per_group,
         num_constant=num_constant,
@@ -93,15 +93,15 @@ def groupwise(
 
 
 def paired_groupwise_difference(
-    first: GroupwiseReport, second: GroupwiseReport, *, seed: int = 0, num_resamples: int = 2000
+    first: GroupwiseReport, second: GroupwiseReport, *, seed: int = 0, null: float = 0.0
 ) -> PairedDifference:
     """Mean over scenes of the first scorer's statistic minus the second's, in the scenes where both have one.
 
     Args:
         first: of the images that both predicted.
         second: of the same images.
-        seed: of the bootstrap, which draws scenes.
-        num_resamples: draws.
+        seed: as for `jackknife`, which leaves out scenes.
+        null: the difference that the p-value is about.
 
     Raises:
         StatisticsError: there are fewer than two such scenes.
@@ -110,11 +110,8 @@ def paired_groupwise_difference(
     if len(scenes) < 2:
         raise StatisticsError(f"a difference over scenes needs two scenes that both scorers rank, got {len(scenes)}")
     gaps = np.array([first.per_group[scene] - second.per_group[scene] for scene in scenes])
-    drawn = np.random.default_rng(seed).integers(len(gaps), size=(num_resamples, len(gaps)))
-    values = gaps[drawn].mean(axis=1)
-    return PairedDifference(
-        difference=float(gaps.mean()), interval=percentile_interval(values), p_value=two_sided_p_value(values)
-    )
+    found = jackknife(lambda rows: gaps[rows].mean(), np.arange(len(gaps)), seed=seed)
+    return PairedDifference(difference=float(found.value), interval=single_interval(found), p_value=found.p_value(null))
 
 
 def _pair_accuracy(predictions: Vector, labels: Vector) -> float:

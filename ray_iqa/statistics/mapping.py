@@ -17,7 +17,7 @@ from scipy.optimize import leastsq
 from scipy.special import expit
 
 from ray_iqa.errors import StatisticsError
-from ray_iqa.statistics.correlation import checked_pair
+from ray_iqa.statistics.correlation import scores_and_labels
 
 Vector = NDArray[np.float64]
 Form = Literal["logistic4", "logistic5"]
@@ -76,7 +76,7 @@ def fit_mapping(
     Raises:
         StatisticsError: a value is not finite, or all predictions are equal.
     """
-    x, y = checked_pair(predictions, labels)
+    x, y = scores_and_labels(predictions, labels)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise StatisticsError("a mapping can be fitted to finite predictions and labels only; leave failed images out")
     if np.ptp(x) == 0:

@@ -1,13 +1,17 @@
-"""How far a fitted mapping could move with another draw of images.
+"""How far a fitted mapping could move with another draw of contents.
 
-The mapping of each resample is searched from the one that was kept, not from twelve starts: a resample's best
-mapping is near, and a plot needs hundreds of them.
+The mapping without some images is searched from the one that was kept, not from twelve starts: the best one is near,
+and a plot needs up to 200 of them.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ray_iqa.statistics.correlation import checked_pair
+from ray_iqa.errors import StatisticsError
+from ray_iqa.statistics.correlation import scores_and_labels
+from ray_iqa.statistics.jackknife import Rows, checked_contents, jackknife
 from ray_iqa.statistics.mapping import Form, Mapping, fit_mapping
 
 Vector = NDArray[np.float64]
@@ -19,33 +23,35 @@ def mapping_band(
     mapping: Mapping,
     at: ArrayLike,
     *,
+    contents: Sequence[str] | None = None,
     seed: int = 0,
-    num_resamples: int = 200,
 ) -> tuple[Vector, Vector]:
-    """Pointwise bootstrap 95 % band of ``mapping``, images drawn with replacement.
+    """Pointwise 95 % band of ``mapping``, by the same jackknife as the intervals of correlations.
 
     Args:
         predictions: [n] that ``mapping`` was fitted to.
         labels: [n], likewise.
         mapping: of `fit_mapping`.
         at: [m] predictions where the band is wanted.
-        seed: the same seed gives the same band.
-        num_resamples: draws.
+        contents: [n], the reference of each image; None where every image is a content of its own.
+        seed: as for `jackknife`.
 
     Returns:
-        Lower and upper end, [m] each.
+        Lower and upper end, [m] each; NaN with too few contents.
 
     Raises:
         StatisticsError: lengths differ.
     """
-    x, y = checked_pair(predictions, labels)
+    x, y = scores_and_labels(predictions, labels)
     form: Form = "logistic5" if mapping.form == "logistic5" else "logistic4"
     places = np.asarray(at, dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    curves = []
-    for _ in range(num_resamples):
-        drawn = rng.integers(len(x), size=len(x))
-        if np.ptp(x[drawn]) > 0:  # else it has no mapping
-            curves.append(fit_mapping(x[drawn], y[drawn], form, near=mapping)(places))
-    low, high = np.percentile(curves, [2.5, 97.5], axis=0)
-    return low, high
+
+    def curve(rows: Rows) -> Vector:
+        if len(rows) == len(x):
+            return mapping(places)
+        try:
+            return fit_mapping(x[rows], y[rows], form, near=mapping)(places)
+        except StatisticsError:  # what is left has no mapping
+            return np.full_like(places, np.nan)
+
+    return jackknife(curve, checked_contents(contents, len(x)), seed=seed).interval

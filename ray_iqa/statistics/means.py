@@ -1,5 +1,6 @@
 """Mean scores with intervals, and whether paired scores moved."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import permutation_test
 
 from ray_iqa.errors import StatisticsError
-from ray_iqa.statistics.bootstrap import percentile_interval
 from ray_iqa.statistics.correlation import checked_pair
+from ray_iqa.statistics.jackknife import Interval, checked_contents, jackknife, single_interval
 
 Vector = NDArray[np.float64]
 _BLOCK_ELEMENTS = 2**21  # values per block of resamples: 16 MiB
@@ -19,27 +20,26 @@ class PairedChange:
     """Second scores minus first scores of the same things, such as prompts."""
 
     mean: float
-    interval: tuple[float, float]  # bootstrap 95 %, pairs drawn with replacement
+    interval: Interval  # 95 %; NaN with too few pairs
     p_value: float  # two-sided, sign-flip permutation test
     n: int  # pairs
 
 
-def mean_interval(values: ArrayLike, *, seed: int = 0, num_resamples: int = 1000) -> tuple[float, float]:
-    """Bootstrap 95 % percentile interval of a mean; both ends are the value where there is only one.
+def mean_interval(values: ArrayLike, *, contents: Sequence[str] | None = None, seed: int = 0) -> Interval:
+    """95 % interval of a mean by the jackknife, which for means is Student's; (NaN, NaN) with too few contents.
+
+    Args:
+        values: [n], finite.
+        contents: [n], what each value is of; None where each is of a content of its own.
+        seed: as for `jackknife`.
 
     Raises:
-        StatisticsError: there is no value, or one is not finite.
+        StatisticsError: there is no value, or one is not finite, or the number of contents is wrong.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1 or not x.size or not np.isfinite(x).all():
         raise StatisticsError(f"the interval of a mean needs finite values in one row, got shape {x.shape}")
-    rng = np.random.default_rng(seed)
-    rows = max(1, _BLOCK_ELEMENTS // len(x))
-    means = [
-        x[rng.integers(len(x), size=(min(rows, num_resamples - start), len(x)))].mean(axis=1)
-        for start in range(0, num_resamples, rows)
-    ]
-    return percentile_interval(np.concatenate(means))
+    return single_interval(jackknife(lambda rows: x[rows].mean(), checked_contents(contents, len(x)), seed=seed))
 
 
 def paired_change(first: ArrayLike, second: ArrayLike, *, seed: int = 0, num_resamples: int = 9999) -> PairedChange:
@@ -51,7 +51,7 @@ def paired_change(first: ArrayLike, second: ArrayLike, *, seed: int = 0, num_res
     Args:
         first: [n], finite.
         second: [n], in the same order.
-        seed: of the bootstrap and the flips.
+        seed: of the flips.
         num_resamples: flips.
 
     Raises:

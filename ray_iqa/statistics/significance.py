@@ -5,41 +5,50 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import pearsonr
 
 from ray_iqa.errors import StatisticsError
 from ray_iqa.statistics.correlation import checked_pair
+from ray_iqa.statistics.jackknife import Rows, checked_contents, jackknife
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VarianceComparison:
-    """Pitman-Morgan test of two variances measured on the same images."""
+    """Two variances measured on the same images."""
 
     ratio: float  # variance of the first residuals over that of the second; below 1 the first scorer is closer
-    p_value: float  # two-sided
+    p_value: float  # two-sided; NaN with too few contents
 
 
-def pitman_morgan(first_residuals: ArrayLike, second_residuals: ArrayLike) -> VarianceComparison:
-    """Compare residuals (labels minus mapped predictions) of two scorers on the same images.
+def compare_variances(
+    first_residuals: ArrayLike, second_residuals: ArrayLike, *, contents: Sequence[str] | None = None, seed: int = 0
+) -> VarianceComparison:
+    """Compare residuals (labels minus mapped predictions) of two scorers, by the jackknife of the log of their ratio.
 
-    The customary F-test takes the two samples for independent, which they are not: Zhu et al., "The Pitman test for
-    objective quality metrics", IEEE Signal Processing Magazine 2018. Sum and difference of paired values are
-    correlated exactly when their variances differ.
+    The customary tests take images for independent (Pitman-Morgan) and the two scorers too (F-test), which versions
+    of one content and scorers of one dataset are not. The mappings stay as fitted to all images: at a least-squares
+    fit the variance does not move with the parameters, to first order.
 
     Args:
         first_residuals: [n].
         second_residuals: [n].
+        contents: [n], of each image; None where every image is a content of its own.
+        seed: as for `jackknife`.
 
     Raises:
-        StatisticsError: fewer than three images, a constant side, or residuals that differ by a constant.
+        StatisticsError: fewer than three images, or residuals of a side, or differences of the two, that are constant.
     """
     a, b = checked_pair(first_residuals, second_residuals)
-    total, gap = a + b, a - b
-    if len(a) < 3 or not np.isfinite(total).all() or min(np.ptp(total), np.ptp(gap), np.ptp(b)) == 0:
+    if len(a) < 3 or not min(np.ptp(a), np.ptp(b), np.ptp(a - b)) > 0:
         raise StatisticsError(
-            "a Pitman-Morgan test needs at least three images with finite residuals that differ between the scorers"
+            "a comparison needs at least three images with finite residuals that differ between the scorers"
         )
-    return VarianceComparison(ratio=float(a.var() / b.var()), p_value=float(pearsonr(total, gap).pvalue))
+
+    def log_ratio(rows: Rows) -> float:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a variance may be zero without a content
+            return float(np.log(a[rows].var()) - np.log(b[rows].var()))
+
+    found = jackknife(log_ratio, checked_contents(contents, len(a)), seed=seed)
+    return VarianceComparison(ratio=float(np.exp(found.value)), p_value=found.p_value())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from report_folders import prediction
@@ -35,6 +36,23 @@ def test_pairs_stay_inside_a_content_that_was_shown_at_several_levels() -> None:
     assert curve.pairs_ordered == 0.5
 
 
+def test_the_labels_own_share_stands_beside_the_scorers() -> None:
+    """People find level 2 of content b better than level 1; lower labels are better here."""
+    labels = {("a", 1): 10.0, ("a", 2): 30.0, ("b", 1): 20.0, ("b", 2): 15.0}
+    found = [
+        prediction("m", number, 5.0 - level, distortion="blur", level=level, ref_id=content, mos=mos, direction="lower")
+        for number, ((content, level), mos) in enumerate(labels.items())
+    ]
+    curve = level_curve(found)
+    assert curve is not None
+    assert (curve.pairs_ordered, curve.labels_ordered, curve.num_contents) == (1.0, 0.5, 2)
+    unlabelled = level_curve([replace(row, mos=None) for row in found])
+    scenes = level_curve([replace(row, group_id="s") for row in found])
+    assert unlabelled is not None
+    assert scenes is not None
+    assert (unlabelled.labels_ordered, scenes.labels_ordered) == (None, None)
+
+
 def test_one_level_is_no_curve() -> None:
     assert level_curve(rows([(1, 5.0), (1, 4.0), (2, None)], [None] * 3)) is None
 
@@ -48,9 +66,9 @@ def test_undistorted_images_begin_every_curve() -> None:
     section = monotonicity_section(
         ReportInputs(training=(), predictions=tuple(predictions), measurements=(), differences=())
     )
-    assert [row[1:7] for row in section.tables[0].rows] == [
-        ("blur", "m", "0 to 1", "1 of 1", "100.0%", "1"),
-        ("noise", "m", "0 to 1", "1 of 1", "100.0%", "1"),
+    assert [row[1:8] for row in section.tables[0].rows] == [
+        ("blur", "m", "0 to 1", "1 of 1", "100.0%", "0.0%", "1"),  # labels are the numbers 0, 1, 2
+        ("noise", "m", "0 to 1", "1 of 1", "100.0%", "0.0%", "1"),
     ]
     axes = section.drawings[0].figure.get_axes()
     assert [place.get_title() for place in axes] == ["blur", "noise"]

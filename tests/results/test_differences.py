@@ -1,4 +1,4 @@
-"""Two models on the same images: sign, failures, Holm, scenes."""
+"""Two models on the same images: sign, failures, Holm, scenes, contents."""
 
 from dataclasses import replace
 
@@ -53,16 +53,47 @@ def test_equal_models_differ_by_nothing() -> None:
 
 
 def test_scenes_are_what_differs() -> None:
-    good, bad = ([replace(row, group_id=str(n % 8)) for n, row in enumerate(rows)] for rows in pair())
-    found = difference(good, bad, seed=0)
+    good, bad = ([replace(row, group_id=str(n % 8)) for n, row in enumerate(rows)] for rows in pair(160))
+    found = difference(*([replace(row, group_id=str(n % 16)) for n, row in enumerate(rows)] for rows in (good, bad)), 0)
     assert 0 < found.srcc_low < found.srcc_difference
-    assert found.variance_ratio is None
+    assert (found.variance_ratio, found.num_contents) == (None, 16)
+    few = difference(good, bad, seed=0)
+    assert (few.srcc_low, few.p_value, few.num_contents) == (None, None, 8)
+    assert "8 scenes, fewer than 12" in few.note
 
 
-def test_holm_corrects_over_the_pairs_of_a_dataset() -> None:
+def test_versions_of_a_reference_are_one_content() -> None:
+    """Equally good scorers whose errors are those of the reference: images of one say the same ten times."""
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(40):
+        content = np.repeat(np.arange(16), 10)
+        mos = rng.uniform(0, 10, 160)
+        rows = [
+            [
+                replace(row, model=model, ref_id=f"r{reference}")
+                for row, reference in zip(rows_of(scores.tolist(), mos.tolist()), content, strict=True)
+            ]
+            for model in ("a", "b")
+            for scores in [mos + rng.normal(0, 2, 16)[content] + rng.normal(0, 0.5, 160)]
+        ]
+        found.append(difference(*rows, seed=0))
+    assert {item.num_contents for item in found} == {16}
+    assert np.mean([item.variance_p_value < 0.05 for item in found]) <= 0.1
+    assert np.mean([item.p_value < 0.05 for item in found]) <= 0.1
+
+
+def test_a_tolerance_is_what_the_test_is_about() -> None:
+    good, bad = pair()
+    lost = difference(bad, good, seed=0)
+    assert lost.p_value < 0.01
+    assert difference(bad, good, seed=0, tolerance=-lost.srcc_difference).p_value == pytest.approx(1)
+
+
+def test_holm_corrects_over_pairs_and_datasets() -> None:
     raw = [
         Difference(dataset=name, first="a", second=str(n), n=9, p_value=p)
         for name, values in (("x", (0.01, 0.04, None, 0.03)), ("y", (0.04,)))
         for n, p in enumerate(values)
     ]
-    assert [item.p_holm for item in corrected(raw)] == [pytest.approx(0.03), 0.06, None, 0.06, 0.04]
+    assert [item.p_holm for item in corrected(raw)] == pytest.approx([0.04, 0.09, None, 0.09, 0.09])

@@ -67,6 +67,7 @@ def measured(model: str, dataset: str, srcc: float, n: int = 5) -> Measurement:
         n_distinct=n,
         srcc=srcc,
         plcc=srcc - 0.1,
+        plcc_mapped=srcc - 0.05,
     )
 
 
@@ -89,9 +90,16 @@ def test_measured_columns_stand_beside_published_ones() -> None:
     assert rank.rows[1] == ("SPAQ", "?", "5", "0.897", "0.900", "+0.003", "-", "-")
     assert rank.rows[-1] == ("average", "", "", "0.779", "0.900", "+0.121", "-", "-")
     assert any("at second hand" in note or "third party" in note for note in rank.notes)
-    assert linear.rows[0][3:6] == ("0.939", "0.800", "-0.139")
-    whole = lay_out(suite, found, all_methods=True)[0]
+    assert linear.rows[0][3:7] == ("0.939", "0.800", "0.850", "-0.139")
+    assert linear.header[3:7] == (
+        "RALI (published)",
+        "mine (measured)",
+        "mine (measured, mapped)",
+        "difference to RALI",
+    )
+    whole, mapped, *_ = lay_out(suite, found, all_methods=True)
     assert "DBCNN (published)" in whole.header
+    assert {"DBCNN (published, mapped)", "VisualQuality-R1 (published)"} <= set(mapped.header)
 
 
 def test_nothing_measured_is_no_number() -> None:

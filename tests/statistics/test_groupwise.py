@@ -17,7 +17,17 @@ def test_mean_over_scenes_and_counted_scenes() -> None:
     assert report.mean == pytest.approx(np.mean(expected), abs=1e-9)
     assert report.median == pytest.approx(np.median(expected), abs=1e-9)
     assert (report.num_constant, report.num_too_small, report.n, report.n_failed) == (1, 1, 8, 0)
-    assert report.mean_interval[0] <= report.mean <= report.mean_interval[1]
+    assert np.isnan(report.mean_interval).all()  # of two scenes
+
+
+def test_the_interval_is_that_of_a_mean_over_scenes() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.normal(size=(20, 6))
+    scores = labels + rng.normal(size=(20, 6))
+    report = groupwise(scores.ravel(), labels.ravel(), [str(n // 6) for n in range(120)])
+    each = [scipy.stats.spearmanr(a, b).statistic for a, b in zip(scores, labels, strict=True)]
+    half = scipy.stats.t.ppf(0.975, 0.75 * 19) * np.std(each, ddof=1) / np.sqrt(20)
+    assert report.mean_interval == pytest.approx((np.mean(each) - half, np.mean(each) + half))
 
 
 def test_per_scene_scales_do_not_leak_into_the_mean() -> None:

@@ -14,7 +14,7 @@ def problem(num_images: int, noise: float, seed: int = 0) -> tuple[np.ndarray, n
 
 
 @pytest.mark.parametrize("noise", [6.0, 25.0])
-def test_it_agrees_with_the_whole_fit_of_every_resample(noise: float) -> None:
+def test_it_agrees_with_a_bootstrap_that_fits_every_resample_anew(noise: float) -> None:
     x, y = problem(200, noise)
     low, high = mapping_band(x, y, fit_mapping(x, y), AT)
     rng = np.random.default_rng(1)
@@ -22,10 +22,8 @@ def test_it_agrees_with_the_whole_fit_of_every_resample(noise: float) -> None:
     for _ in range(200):
         drawn = rng.integers(len(x), size=len(x))
         curves.append(fit_mapping(x[drawn], y[drawn])(AT))
-    expected_low, expected_high = np.percentile(curves, [2.5, 97.5], axis=0)
-    width = expected_high - expected_low
-    assert (np.abs(low - expected_low) < 0.35 * width).all()
-    assert (np.abs(high - expected_high) < 0.35 * width).all()
+    width = np.diff(np.percentile(curves, [2.5, 97.5], axis=0), axis=0)[0]
+    assert 0.6 < np.median((high - low) / width) < 1.6
 
 
 def test_it_covers_the_true_curve() -> None:
@@ -33,16 +31,17 @@ def test_it_covers_the_true_curve() -> None:
     covered = []
     for seed in range(40):
         x, y = problem(150, 8.0, seed)
-        low, high = mapping_band(x, y, fit_mapping(x, y), AT, seed=seed, num_resamples=100)
+        low, high = mapping_band(x, y, fit_mapping(x, y), AT)
         covered.append((low <= truth) & (truth <= high))
     assert np.mean(covered) > 0.85
 
 
-def test_a_line_has_a_band_too() -> None:
-    x = np.array([1.0, 2.0, 3.0, 4.0])  # too few images for a logistic
-    y = np.array([1.1, 1.9, 3.2, 3.8])
-    mapping = fit_mapping(x, y)
+def test_a_line_has_a_band_too_and_few_contents_have_none() -> None:
+    x = np.repeat([1.0, 2.0, 3.0, 4.0], 5)
+    y = x + np.random.default_rng(0).normal(size=20)
+    mapping = fit_mapping(x[::5], y[::5])  # too few images for a logistic
     assert mapping.form == "line"
     low, high = mapping_band(x, y, mapping, AT)
-    assert (low <= mapping(AT) + 1e-9).all()
-    assert (high >= mapping(AT) - 1e-9).all()
+    assert (low <= mapping(AT)).all()
+    assert (high >= mapping(AT)).all()
+    assert np.isnan(mapping_band(x, y, mapping, AT, contents=["a", "b", "c", "d"] * 5)).all()

@@ -3,34 +3,35 @@ import pytest
 from scipy.stats import t as student
 
 from ray_iqa.errors import StatisticsError
-from ray_iqa.statistics.significance import holm, pitman_morgan
+from ray_iqa.statistics.significance import compare_variances, holm
 
 
-def test_pitman_morgan_by_its_own_formula() -> None:
+def test_it_is_the_jackknife_of_the_log_ratio() -> None:
     rng = np.random.default_rng(3)
-    shared = rng.normal(size=50)
-    a, b = shared + rng.normal(size=50), shared + 2 * rng.normal(size=50)
-    ratio, r = a.var() / b.var(), np.corrcoef(a, b)[0, 1]
-    # Pitman 1939: t = (F - 1) sqrt(n - 2) / (2 sqrt(F (1 - r^2))) with the variance ratio F.
-    statistic = (ratio - 1) * np.sqrt(48) / (2 * np.sqrt(ratio * (1 - r**2)))
-    result = pitman_morgan(a, b)
-    assert result.ratio == pytest.approx(ratio, abs=1e-9)
-    assert result.p_value == pytest.approx(2 * student.sf(abs(statistic), 48), abs=1e-9)
-    assert pitman_morgan(b, a).p_value == pytest.approx(result.p_value, abs=1e-9)
+    shared = rng.normal(size=(15, 4))
+    a, b = shared + rng.normal(size=(15, 4)), shared + 1.5 * rng.normal(size=(15, 4))
+    ratios = [np.log(np.delete(a, c, 0).var() / np.delete(b, c, 0).var()) for c in range(15)]
+    error = np.sqrt(14 / 15 * np.sum((ratios - np.mean(ratios)) ** 2))
+    contents = [str(c) for c in np.repeat(np.arange(15), 4)]
+    found = compare_variances(a.ravel(), b.ravel(), contents=contents)
+    assert found.ratio == pytest.approx(a.var() / b.var())
+    assert found.p_value == pytest.approx(2 * student.sf(abs(np.log(a.var() / b.var())) / error, 0.75 * 14))
+    assert compare_variances(b.ravel(), a.ravel(), contents=contents).p_value == pytest.approx(found.p_value)
 
 
-def test_pitman_morgan_holds_its_level_where_residuals_are_correlated() -> None:
+def test_it_holds_its_level_where_residuals_are_correlated() -> None:
     rng = np.random.default_rng(0)
     p_values = []
-    for _ in range(400):
+    for _ in range(200):
         shared = rng.normal(size=40)
-        p_values.append(pitman_morgan(shared + rng.normal(size=40), shared + rng.normal(size=40)).p_value)
-    assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.09
+        p_values.append(compare_variances(shared + rng.normal(size=40), shared + rng.normal(size=40)).p_value)
+    assert 0.01 < np.mean(np.array(p_values) < 0.05) < 0.09
 
 
-def test_equal_residuals_are_refused() -> None:
+def test_equal_residuals_are_refused_and_few_contents_have_no_test() -> None:
     with pytest.raises(StatisticsError, match="at least three images"):
-        pitman_morgan([1, 2, 3], [1, 2, 3])
+        compare_variances([1, 2, 3], [1, 2, 3])
+    assert np.isnan(compare_variances([1, 2, 3], [1, 2, 4]).p_value)
 
 
 def test_holm_by_hand() -> None:
