@@ -32,8 +32,18 @@ _MISSING = (
     "such as those of ray-iqa data synth or KADID-10k."
 )
 _PANELS = 20  # of a figure, which then fits on a printed page
-_HEADER = ("dataset", "distortion", "model", "levels", "steps that fall", "pairs ordered right")
-_HEADER += ("by the labels", "pairs", "content", "contents")
+_HEADER = (
+    "dataset",
+    "distortion",
+    "model",
+    "levels",
+    "steps that fall",
+    "pairs ordered right",
+    "by the labels",
+    "pairs",
+    "content",
+    "contents",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,10 +44,37 @@ def test_versions_of_a_reference_are_drawn_together() -> None:
     scores, mos = noisy(60)
     rows = [replace(row, ref_id=str(number // 10)) for number, row in enumerate(rows_of(scores, mos))]
     found = measure(rows, "greedy", seed=0)
-    assert found.resampled == "references"
+    assert (found.resampled, found.num_resampled) == ("references", 6)
+    assert np.isnan(found.srcc_low)
+    assert found.note == "No interval and no test: 6 references, fewer than 12."
     assert found.srcc == measure(rows_of(scores, mos), "greedy", seed=0).srcc
     alone = [replace(row, ref_id=row.image_id) for row in rows]
-    assert measure(alone, "greedy", seed=0).resampled == "images"
+    by_image = measure(alone, "greedy", seed=0)
+    assert (by_image.resampled, by_image.num_resampled, by_image.note) == ("images", 60, "")
+    one = measure([replace(row, ref_id="the same") for row in rows], "greedy", seed=0)
+    assert (one.num_resampled, one.note[:11]) == (1, "No interval")
+    holed = [replace(row, score=None) if number < 20 else row for number, row in enumerate(rows)]
+    assert measure(holed, "greedy", seed=0).num_resampled == 4  # of the predicted images
+    sixteen = measure([replace(row, ref_id=str(number % 16)) for number, row in enumerate(rows)], "greedy", seed=0)
+    assert sixteen.srcc_low < sixteen.srcc < sixteen.srcc_high
+    assert sixteen.note.startswith("Few references (16, below 20)")
+
+
+def test_what_label_noise_decides_is_there_where_ratings_are_known() -> None:
+    rows = [replace(row, mos_std=1.0) for row in rows_of(*noisy(60))]
+    known, unknown = measure(rows, "greedy", 0, num_ratings=20), measure(rows, "greedy", 0)
+    assert 0 < known.outlier_ratio < 1
+    assert 0.5 < known.different_similar < known.better_worse < 1
+    assert (unknown.outlier_ratio, unknown.different_similar, unknown.better_worse) == (None, None, None)
+    assert known.srcc_split_median == pytest.approx(known.srcc, abs=0.15)
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e-300])
+def test_scores_of_extreme_size_are_a_sentence_and_no_number(factor: float) -> None:
+    scores, mos = noisy(30)
+    found = measure(rows_of([score * factor for score in scores], mos), "as in the file", seed=0)
+    assert (found.srcc, found.plcc, found.rmse) == (None, None, None)
+    assert found.note.startswith("predictions ")
 
 
 def test_scenes_are_never_pooled() -> None:

@@ -26,8 +26,10 @@ def test_the_interval_is_that_of_a_mean_over_scenes() -> None:
     scores = labels + rng.normal(size=(20, 6))
     report = groupwise(scores.ravel(), labels.ravel(), [str(n // 6) for n in range(120)])
     each = [scipy.stats.spearmanr(a, b).statistic for a, b in zip(scores, labels, strict=True)]
-    half = scipy.stats.t.ppf(0.975, 0.75 * 19) * np.std(each, ddof=1) / np.sqrt(20)
-    assert report.mean_interval == pytest.approx((np.mean(each) - half, np.mean(each) + half))
+    left_out = np.arctanh([np.mean(np.delete(each, scene)) for scene in range(20)])  # Fisher's scale
+    half = scipy.stats.t.ppf(0.975, 0.75 * 19) * np.sqrt(19 * left_out.var())
+    centre = np.arctanh(np.mean(each))
+    assert report.mean_interval == pytest.approx(tuple(np.tanh([centre - half, centre + half])))
 
 
 def test_per_scene_scales_do_not_leak_into_the_mean() -> None:
