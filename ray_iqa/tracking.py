@@ -79,7 +79,7 @@ def progress(scores_of: Mapping[int, Scores], *, seed: int = 0) -> list[StepProg
 
     Args:
         scores_of: step -> scores, in the order of steps.
-        seed: of the bootstrap and the tests.
+        seed: of the tests.
 
     Raises:
         ConfigError: no picture was scored.
