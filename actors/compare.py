@@ -102,7 +102,8 @@ def _compare_evaluations(before: Path, after: Path, tolerance: float, seed: int)
     found = corrected([difference(second, first, seed, tolerance) for first, second in pairs])
     for item in found:
         _say(_sentence(item))
-    worse = [item for item in found if _is_worse(item, tolerance)]
+    lost = [item for item in found if item.srcc_difference is not None and item.srcc_difference < -tolerance]
+    worse = [item for item in lost if item.p_holm is not None and item.p_holm < ALPHA]
     unanswered = [item for item in found if item.p_value is None]
     if worse:
         _say(f"B is worse than A{_beyond(tolerance)} on {', '.join(item.dataset for item in worse)}.")
@@ -137,12 +138,6 @@ def _aligned(
             f"A has {', '.join(sorted(old))}, B has {', '.join(sorted(new))}"
         )
     return [([first for first, _ in own], [second for _, second in own]) for own in pairs.values()]
-
-
-def _is_worse(item: Difference, tolerance: float) -> bool:
-    if item.srcc_difference is None or item.p_holm is None:
-        return False
-    return item.srcc_difference < -tolerance and item.p_holm < ALPHA
 
 
 def _sentence(item: Difference) -> str:

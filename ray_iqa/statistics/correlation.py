@@ -36,11 +36,20 @@ def scores_and_labels(predictions: ArrayLike, labels: ArrayLike) -> tuple[NDArra
     """Both as [n] float64, of a size that statistics can be taken of.
 
     Raises:
-        StatisticsError: as for `checked_pair` and `check_size`.
+        StatisticsError: as for `checked_pair`; or squares or differences of one of them do not fit double precision.
     """
     x, y = checked_pair(predictions, labels)
-    check_size(x, "predictions")
-    check_size(y, "labels")
+    for name, values in (("predictions", x), ("labels", y)):
+        largest, smallest = np.nanmax(values, initial=-np.inf), np.nanmin(values, initial=np.inf)
+        if max(largest, -smallest) > _LARGEST:
+            raise StatisticsError(
+                f"{name} must not exceed {_LARGEST:g} in size, got {float(max(largest, -smallest)):g}"
+            )
+        if largest > smallest and is_constant(values):
+            raise StatisticsError(
+                f"{name} that differ must differ by more than rounding, at least by {_RESOLUTION:g} of their size and "
+                f"by {_SMALLEST:g}, got values from {smallest:g} to {largest:g}"
+            )
     return x, y
 
 
@@ -56,22 +65,6 @@ def checked_pair(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float6
             f"a correlation needs two arrays of one length of at least 2, got shapes {x.shape} and {y.shape}"
         )
     return x, y
-
-
-def check_size(values: NDArray[np.float64], name: str) -> None:
-    """Refuse values whose squares or differences double precision cannot hold; NaN and equal values pass.
-
-    Raises:
-        StatisticsError: says which and how large they are.
-    """
-    largest = float(np.nanmax(np.abs(values), initial=0))
-    if largest > _LARGEST:
-        raise StatisticsError(f"{name} must not exceed {_LARGEST:g} in size, got {largest:g}")
-    if is_constant(values) and np.nanmax(values) > np.nanmin(values):
-        raise StatisticsError(
-            f"{name} that differ must differ by more than rounding, at least by {_RESOLUTION:g} of their size and by "
-            f"{_SMALLEST:g}, got a spread of {np.nanmax(values) - np.nanmin(values):g} at a size of {largest:g}"
-        )
 
 
 def is_constant(values: NDArray[np.float64]) -> bool:
