@@ -16,7 +16,7 @@ import ray
 from actors.annotation_stages import Reasoner, TextWriter, decode, source_blocks
 from actors.exit_codes import SOME_FAILED
 from actors.part_job import add_parts
-from actors.placement import connect, require, worker_environment
+from actors.placement import connect, disconnect, require, worker_environment
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.annotate import AnnotateConfig
 from ray_iqa.config.load import load_config
@@ -48,7 +48,7 @@ def annotate(config: AnnotateConfig) -> int:
             try:
                 _annotate(config, pending, parts, num_done=len(images) - len(pending))
             finally:
-                ray.shutdown()
+                disconnect()
         return _summary(parts)
 
 

@@ -14,7 +14,7 @@ import ray
 
 from actors.exit_codes import SOME_FAILED
 from actors.part_job import JobRecord, add_parts
-from actors.placement import connect, require, worker_environment
+from actors.placement import connect, disconnect, require, worker_environment
 from ray_iqa import __version__
 from ray_iqa.config.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
@@ -60,7 +60,7 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
             try:
                 job = _score(config, pending, parts, num_done=pictures.num_rows - pending.num_rows)
             finally:
-                ray.shutdown()
+                disconnect()
             _write_manifest(run_dir, config, job)
         status = parts.table(["status"]).column("status")
     num_failed = pc.sum(pc.equal(status, "failed")).as_py() or 0

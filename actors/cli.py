@@ -13,36 +13,43 @@ from actors.cli_rali import add_rali_commands
 from actors.cli_report import add_report_commands
 from actors.cli_serve import add_serve_commands
 from actors.exit_codes import FAILURE, UNREAD
+from actors.stop_signal import stop_on_signal
 from ray_iqa.errors import RayIqaError
+from ray_iqa.telemetry.terminal import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for some pictures, 141 nobody reads the output, 143 stopped.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for some pictures, 141 nobody reads the output, 143 stopped
+    after saving, or 128 and the number of the signal that ended it at once (130: Ctrl-C).
     """
     words = sys.argv[1:] if argv is None else argv
     name = ""
     open_streams()
-    try:
-        check_words(words)
-        arguments = _parser().parse_args(words)
-        name = " ".join(filter(None, (arguments.command_name, getattr(arguments, "part_name", None))))
-        command: Callable[[argparse.Namespace], int] = arguments.command
-        code = command(arguments)
-        sys.stdout.flush()
-    except (RayIqaError, ModuleNotFoundError, OSError) as error:
-        if isinstance(error, BrokenPipeError) and is_unread():
-            return UNREAD
-        sentence = sentence_of(error, name)
-        if sentence is None:
-            raise
-        sys.stderr.write(f"ray-iqa: {sentence}\n")
-        return FAILURE
-    else:
-        return code
-    finally:
-        flush_output()
+    with stop_on_signal() as stop:
+        try:
+            check_words(words)
+            arguments = _parser().parse_args(words, argparse.Namespace(stop=stop))
+            name = " ".join(filter(None, (arguments.command_name, getattr(arguments, "part_name", None))))
+            command: Callable[[argparse.Namespace], int] = arguments.command
+            code = command(arguments)
+            sys.stdout.flush()
+        except (RayIqaError, ModuleNotFoundError, OSError) as error:
+            if isinstance(error, BrokenPipeError) and is_unread():
+                return UNREAD
+            sentence = sentence_of(error, name)
+            if sentence is None:
+                raise
+            say(f"ray-iqa: {sentence}")
+            return FAILURE
+        except KeyboardInterrupt:
+            say(f"ray-iqa: ended by {stop.name} before it was done")
+            return stop.exit_code
+        else:
+            return code
+        finally:
+            flush_output()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,7 +108,7 @@ def _train(arguments: argparse.Namespace) -> int:
     overrides = list(arguments.overrides)
     if arguments.profile is not None:
         overrides += [f"learner.profile={Path(arguments.profile).absolute()}", "cluster.timeline=true"]
-    return run(arguments.config, overrides)
+    return run(arguments.config, overrides, arguments.stop)
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -113,7 +120,8 @@ def _export(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from actors.demo import run
 
-    return run(arguments.run_dir, arguments.seed, arguments.overrides, permute_labels=arguments.permute_labels)
+    permute = arguments.permute_labels
+    return run(arguments.run_dir, arguments.seed, arguments.overrides, arguments.stop, permute_labels=permute)
 
 
 def _synth(arguments: argparse.Namespace) -> int:

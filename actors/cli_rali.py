@@ -61,7 +61,7 @@ def _fit_rali(arguments: argparse.Namespace) -> int:
 def _fit_ract(arguments: argparse.Namespace) -> int:
     from actors.fit_ract import run
 
-    return run(arguments.config, arguments.overrides)
+    return run(arguments.config, arguments.overrides, arguments.stop)
 
 
 def _batch_score(arguments: argparse.Namespace) -> int:

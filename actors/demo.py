@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from actors.stop_signal import STOPPED, stop_on_signal
-from actors.train import POLICY, OpenRun, with_restarts
+from actors.learner import is_complete, is_done
+from actors.stop_signal import STOPPED, StopRequest
+from actors.train import POLICY, OpenRun, take_directory, with_restarts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.evaluation import evaluate_groups, format_before_after
@@ -26,7 +27,7 @@ COMPLETIONS_PER_TEST_IMAGE = 8
 PICTURE_SIZE = 56  # pixels per side
 
 
-def run(folder: str, seed: int, overrides: Sequence[str], *, permute_labels: bool) -> int:
+def run(folder: str, seed: int, overrides: Sequence[str], stop: StopRequest, *, permute_labels: bool) -> int:
     """Run or resume the demonstration in ``folder``; the exit code."""
     home = Path(folder).absolute()
     load_config(TrainConfig, CONFIG, overrides)  # what is wrong with it is said before minutes of preparation
@@ -40,28 +41,30 @@ def run(folder: str, seed: int, overrides: Sequence[str], *, permute_labels: boo
     ]
     config = load_config(TrainConfig, CONFIG, [*settings, *overrides])
     inputs = check_inputs(config)
-    reports: list[list[EvaluationReport]] = []
-    with stop_on_signal() as stopped:
+    policy = inputs.run_dir / POLICY
 
-        def test_train_test(opened: OpenRun) -> None:
-            before = _once(home / "before.json", lambda: _test(config, inputs, opened, manifests["test"]))
-            progress = train(opened.training, config.schedule)
-            if progress.policy_version > 0:
-                opened.learner.export(str(inputs.run_dir / POLICY), progress)
-            if not stopped():
-                after = _once(home / "after.json", lambda: _test(config, inputs, opened, manifests["test"], home))
-                reports[:] = [before, after]
+    def test_train_test(opened: OpenRun) -> bool:
+        _once(home / "before.json", lambda: _test(config, inputs, opened, manifests["test"]))
+        progress = train(opened.training, config.schedule)
+        if progress.policy_version > 0:
+            opened.learner.export(str(policy), progress)
+        if not is_done(progress.step, config.schedule.num_steps) or stop.requested():
+            return False
+        stop.in_hand = ""  # the same command does the rest
+        _once(home / "after.json", lambda: _test(config, inputs, opened, manifests["test"], home))
+        return True
 
-        with_restarts(config, inputs, stopped, test_train_test)
-    if not reports:
-        return STOPPED
-    before, after = reports
+    with take_directory(config, inputs) as store:
+        done = is_complete(store, config.schedule.num_steps, str(policy)) and (home / "after.json").exists()
+        if not done and not with_restarts(config, inputs, store, stop, test_train_test):
+            return STOPPED
+    before, after = _read_reports(home / "before.json"), _read_reports(home / "after.json")
     _say(format_before_after(before, after))
-    _say(f"Exported policy:  {inputs.run_dir / POLICY}")
+    _say(f"Exported policy:  {policy}")
     _say(f"Every rollout:    python -c \"import pandas; print(pandas.read_parquet('{inputs.run_dir / 'rollouts'}'))\"")
     _say(f"Curves:           tensorboard --logdir {inputs.run_dir / 'tensorboard'}")
     if not permute_labels:
-        _distil(home, seed, inputs.run_dir / POLICY, manifests["test"], after)
+        _distil(home, seed, policy, manifests["test"], after)
     return 0
 
 
@@ -122,9 +125,12 @@ def _test(
     return evaluate_groups(groups, inputs.prompt)
 
 
-def _once(file: Path, measure: Callable[[], list[EvaluationReport]]) -> list[EvaluationReport]:
+def _once(file: Path, measure: Callable[[], list[EvaluationReport]]) -> None:
     if not file.exists():
         write_text(file, json.dumps([asdict(report) for report in measure()], indent=2))
+
+
+def _read_reports(file: Path) -> list[EvaluationReport]:
     return [EvaluationReport(**row) for row in json.loads(file.read_text())]
 
 

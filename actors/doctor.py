@@ -19,7 +19,7 @@ from actors.doctor_checks import (
     check_versions,
 )
 from actors.node_facts import NodeFacts, ask_nodes, unreachable_pairs, written_files
-from actors.placement import connect, plan_layout, require, total
+from actors.placement import connect, disconnect, plan_layout, require, total
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.remote import is_url
@@ -57,7 +57,7 @@ def examine(config: TrainConfig) -> Iterator[Check]:
     try:
         yield from _examine_cluster(config, inputs)
     finally:
-        ray.shutdown()
+        disconnect()
 
 
 def _examine_cluster(config: TrainConfig, inputs: Inputs | None) -> Iterator[Check]:

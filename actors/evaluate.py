@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from actors.evaluation_worker import EvaluationActor, open_scorer
 from actors.exit_codes import SOME_FAILED
-from actors.placement import connect, require, worker_environment
+from actors.placement import connect, disconnect, require, worker_environment
 from actors.processes import LOST_ACTOR
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import prompt_by_id
@@ -62,7 +62,7 @@ def run(config: EvalConfig) -> int:
         write_predictions(folder, [row for each in sets for model in models for row in rows[each.dataset, model.name]])
         measurements, differences, remarks = _measure(rows, models, sets, config)
     finally:
-        ray.shutdown()
+        disconnect()
     _report(config, models, measurements, differences, remarks)
     return SOME_FAILED if any(row.status == "failed" for own in rows.values() for row in own) else 0
 

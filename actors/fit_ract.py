@@ -4,7 +4,7 @@ By default its vision tower alone is trained, as in the RALI paper.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from actors.fit_rali import annotation_files
-from actors.learner import LearnerGroup, lone_learner
-from actors.stop_signal import STOPPED, stop_on_signal
+from actors.learner import LearnerGroup, is_complete, is_done, lone_learner
+from actors.stop_signal import STOPPED, StopRequest
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.checkpoints import CheckpointStore
 from ray_iqa.config.fit_ract import FitRactConfig
@@ -34,7 +34,7 @@ from ray_iqa.types import Progress
 _KEEP_CHECKPOINTS = 2
 
 
-def run(config_path: str, overrides: Sequence[str]) -> int:
+def run(config_path: str, overrides: Sequence[str], stop: StopRequest) -> int:
     """Fit or resume, export the policy; the exit code."""
     config = load_config(FitRactConfig, config_path, overrides)
     run_dir = output_folder(config.run_dir)
@@ -44,18 +44,17 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
     check_model(config.policy.model)
     plan = _plan(config)
     store = CheckpointStore(str(run_dir), _KEEP_CHECKPOINTS)
-    num_steps = config.schedule.epochs * plan.steps_per_epoch
-    with (
-        stop_on_signal() as stopped,
-        RunDirectory(run_dir, config),
-        lone_learner(config, store, num_steps=num_steps, seed=config.seed) as learner,
-    ):
-        progress = _fit(config, plan, learner, run_dir, stopped)
-        if progress.policy_version > 0:
-            learner.export(store.place("policy"), progress)
-        if stopped():
-            return STOPPED
-    sys.stdout.write(f"Exported policy: {run_dir / 'policy'}\nTensorBoard: tensorboard --logdir {run_dir}\n")
+    policy, num_steps = store.place("policy"), config.schedule.epochs * plan.steps_per_epoch
+    with RunDirectory(run_dir, config):
+        if is_complete(store, num_steps, policy):
+            return 0
+        with lone_learner(config, store, num_steps=num_steps, seed=config.seed) as learner:
+            progress = _fit(config, plan, learner, run_dir, stop)
+            if progress.policy_version > 0:
+                learner.export(policy, progress)
+            if not is_done(progress.step, num_steps):
+                return STOPPED
+    sys.stdout.write(f"Exported policy: {policy}\nTensorBoard: tensorboard --logdir {run_dir}\n")
     return 0
 
 
@@ -82,9 +81,7 @@ class _PolicyEncoder:
         return self._inputs.encode_answer(text)
 
 
-def _fit(
-    config: FitRactConfig, plan: LessonPlan, learner: LearnerGroup, run_dir: Path, stopped: Callable[[], bool]
-) -> Progress:
+def _fit(config: FitRactConfig, plan: LessonPlan, learner: LearnerGroup, run_dir: Path, stop: StopRequest) -> Progress:
     """Learn to the end, or to a checkpoint after a stop was requested."""
     progress, idle = learner.restore(), IdleSteps()
     curves = Curves(run_dir, progress.step)
@@ -93,6 +90,7 @@ def _fit(
     with Bars(*columns, TextColumn("{task.fields[loss]}"), console=Console(stderr=True)) as bars:
         bar = bars.add_task("", total=num_steps, completed=progress.step, loss="")
         for step in range(progress.step + 1, num_steps + 1):
+            stop.in_hand = f"step {step}, then saving"
             update = learner.update(plan.batch_for(step))
             learned = update.policy_version > progress.policy_version
             progress.step, progress.policy_version = step, update.policy_version
@@ -100,10 +98,9 @@ def _fit(
             bars.update(bar, advance=1, loss=f"cross-entropy {update.metrics.get('policy/cross_entropy', 0.0):.3f}")
             never_learned = step == num_steps and progress.policy_version == 0
             idle.note(step, None if learned else NOT_FINITE, never_learned=never_learned)
-            stopping = stopped()
-            if step % config.schedule.checkpoint_every == 0 or step == num_steps or stopping:
+            if step % config.schedule.checkpoint_every == 0 or step == num_steps or stop.requested():
                 learner.save(progress)
-            if stopping:
-                break
+                if stop.requested():
+                    break
     curves.close()
     return progress

@@ -19,7 +19,7 @@ import ray.train
 import ray.train.torch
 
 from actors.engine_start import engine_start
-from actors.placement import connect, require, worker_environment
+from actors.placement import connect, disconnect, require, worker_environment
 from ray_iqa.config.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError, RayIqaError
@@ -49,7 +49,7 @@ def fit_rali(config: FitRaliConfig) -> None:
         try:
             figures = _train(config, files, run_dir)
         finally:
-            ray.shutdown()
+            disconnect()
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     probes = [row["alignment/probe_srcc"] for row in rows if row.get("alignment/probe_srcc") is not None]
     if len(probes) > 1:
@@ -69,7 +69,7 @@ def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, 
     require(needed | {"CPU": needed["CPU"] + _CPUS_OF_READER})
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns of the line above
-    trainer = ray.train.torch.TorchTrainer(
+    trainer = _Trainer(
         _work,
         train_loop_config={"config": config.model_dump(mode="json"), "run_dir": str(run_dir)},
         datasets={"annotations": ray.data.read_parquet(files, num_cpus=_CPUS_OF_READER)},
@@ -92,6 +92,13 @@ def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, 
         raise _own(error) or error from error
     assert figures is not None, "the first worker returns them"
     return figures
+
+
+class _Trainer(ray.train.torch.TorchTrainer):  # type: ignore[misc]  # Ray has no types here
+    """Leaves Ctrl-C to the command; the handler of Ray 2.60 ends in exit code 0."""
+
+    def _register_sigint_handler(self, controller: object) -> None:
+        pass
 
 
 def _work(job: dict[str, Any]) -> dict[str, float]:  # Any: JSON

@@ -15,7 +15,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from actors.adapted_base import AdaptedBase
 from actors.engine_start import engine_start
-from actors.placement import Layout, connect, learner_layout, on_bundle, reserve, worker_environment
+from actors.placement import Layout, connect, disconnect, learner_layout, on_bundle, reserve, worker_environment
 from actors.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes
 from ray_iqa.checkpoints import CheckpointStore
 from ray_iqa.config.fit_ract import FitRactConfig
@@ -24,9 +24,10 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import LearnerLostError, RayIqaError
 from ray_iqa.files import whole_folder
-from ray_iqa.policy.exported_version import VERSION_FILE, version_text, write_policy_version
+from ray_iqa.policy.exported_version import VERSION_FILE, exported_version, version_text, write_policy_version
 from ray_iqa.remote_checkpoints import RemoteCheckpointStore
 from ray_iqa.remote_files import RemoteFolder, folder_for_reading, folder_for_writing
+from ray_iqa.telemetry.terminal import say
 from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch, WeightReceipt, WeightSnapshot
 
 if TYPE_CHECKING:
@@ -135,16 +136,33 @@ def lone_learner(
     """The learner group of a job without rollout workers, ready; it and the cluster connection end with the block."""
     with ExitStack() as stack:
         connect(config.cluster)
-        stack.callback(ray.shutdown)
+        stack.callback(disconnect)
         layout = learner_layout(config.learner.num_ranks, config.cluster)
         group = reserve(layout, config.cluster)
         stack.callback(remove_placement_group, group)
+        say(f"starting learner ranks (DeepSpeed): {config.learner.num_ranks}")
         environment = worker_environment(config.learner.num_threads, config.cluster.device)
         ranks = launch_ranks(layout, group, config.cluster.cpus_per_actor, environment)
         learner = LearnerGroup(ranks, config.policy, config.learner, store, num_steps=num_steps, seed=seed)
         stack.callback(learner.close)
         learner.wait_ready()
         yield learner
+
+
+def is_complete(store: Checkpoints, num_steps: int, policy: str) -> bool:
+    """Whether all steps are done and exported to ``policy``; says so, as nothing else will happen."""
+    latest = store.latest()
+    if latest is None or latest[1].step < num_steps or exported_version(policy) != latest[1].policy_version:
+        return False
+    say(f"already complete at step {latest[1].step} of {num_steps}: policy in {policy}")
+    return True
+
+
+def is_done(step: int, num_steps: int) -> bool:
+    """Whether the saved ``step`` is the last; says what to do if a request ended the run before."""
+    if step < num_steps:
+        say(f"saved step {step} of {num_steps}; the same command resumes")
+    return step >= num_steps
 
 
 class LearnerGroup:

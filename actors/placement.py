@@ -11,9 +11,11 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.autoscaler import autoscaler_activity, has_autoscaler, is_beyond_limits
+from actors.ray_signals import end_groups, own_signals
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ResourceError
+from ray_iqa.telemetry.terminal import say
 
 logger = logging.getLogger(__name__)
 Bundle = dict[str, float]
@@ -35,19 +37,29 @@ def connect(cluster: ClusterConfig) -> None:
         logging.getLogger("ray._private.authentication").setLevel(
             logging.ERROR
         )  # says at each start that tokens are on
+        say("starting Ray on this machine")
         try:
-            ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
+            with own_signals():
+                ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
         except Exception as error:  # Ray raises no narrower one when its processes take too long
             raise ResourceError(
                 f"Ray must start on this machine within its 30 s, it did not ({error}): try again when it is less busy"
             ) from error
         return
     try:
-        ray.init(address=cluster.address, logging_level=logging.WARNING, log_to_driver=False)
+        with own_signals():
+            ray.init(address=cluster.address, logging_level=logging.WARNING, log_to_driver=False)
     except ConnectionError as error:
         raise ResourceError(
             f"cluster.address must name a running Ray cluster, none answers at {cluster.address!r}: {error}"
         ) from error
+
+
+def disconnect() -> None:
+    """Leave the cluster; one that `connect` has started ends, with all its processes."""
+    with own_signals():
+        ray.shutdown()
+    end_groups()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import ray
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from actors.dashboard_metrics import DashboardMetrics
 from actors.elastic_rollouts import ElasticRollouts
 from actors.fleet import Fleet
 from actors.fleet_size import FleetSize
-from actors.learner import Checkpoints, LearnerGroup, launch_ranks
+from actors.learner import Checkpoints, LearnerGroup, is_complete, is_done, launch_ranks
 from actors.placement import (
     Layout,
     connect,
+    disconnect,
     plan_layout,
     reserve,
     rollout_options,
@@ -30,7 +30,7 @@ from actors.placement import (
 from actors.reward import RemoteRewardScorer
 from actors.rollout_pool import RolloutPool
 from actors.rollout_worker import Handle, RolloutActor
-from actors.stop_signal import STOPPED, stop_on_signal
+from actors.stop_signal import STOPPED, StopRequest
 from actors.timeline import write_timeline
 from actors.weights import publisher
 from ray_iqa.answers.parse import parse
@@ -48,6 +48,7 @@ from ray_iqa.remote_files import RemoteFolder, uri_below
 from ray_iqa.run_directory import RunDirectory
 from ray_iqa.seeds import derive_seed
 from ray_iqa.telemetry.telemetry import Telemetry
+from ray_iqa.telemetry.terminal import say
 from ray_iqa.training import Advantages, TrainingRun, train
 from ray_iqa.types import SamplingSpec
 
@@ -65,32 +66,46 @@ class OpenRun:
     learner: LearnerGroup
 
 
-def run(config_path: str, overrides: Sequence[str]) -> int:
+def run(config_path: str, overrides: Sequence[str], stop: StopRequest) -> int:
     """`ray-iqa train`: start or resume, train, export the policy; the exit code."""
     config = load_config(TrainConfig, config_path, overrides)
     inputs = check_inputs(config)
     policy = uri_below(config.schedule.checkpoint_uri or str(inputs.run_dir), POLICY)
-    with stop_on_signal() as stopped:
 
-        def train_and_export(opened: OpenRun) -> None:
-            progress = train(opened.training, config.schedule)
-            if progress.policy_version > 0:  # else it was stopped before it learned anything
-                opened.learner.export(policy, progress)
+    def train_and_export(opened: OpenRun) -> bool:
+        progress = train(opened.training, config.schedule)
+        if progress.policy_version > 0:  # else it was stopped before it learned anything
+            opened.learner.export(policy, progress)
+        return is_done(progress.step, config.schedule.num_steps)
 
-        with_restarts(config, inputs, stopped, train_and_export)
-        if stopped():
+    with take_directory(config, inputs) as store:
+        if is_complete(store, config.schedule.num_steps, policy):
+            return 0
+        if not with_restarts(config, inputs, store, stop, train_and_export):
             return STOPPED
     sys.stdout.write(f"Exported policy: {policy}\nTensorBoard: tensorboard --logdir {inputs.run_dir}\n")
     return 0
 
 
+@contextmanager
+def take_directory(config: TrainConfig, inputs: Inputs) -> Iterator[Checkpoints]:
+    """Hold the run directory for this process; yields the checkpoints that belong to it."""
+    store = checkpoint_store(config.schedule, inputs.run_dir)
+    restore_logs = store.restore_logs if isinstance(store, RemoteCheckpointStore) else None
+    with RunDirectory(inputs.run_dir, config, restore_logs):
+        yield store
+
+
 def with_restarts(
-    config: TrainConfig, inputs: Inputs, stopped: Callable[[], bool], work: Callable[[OpenRun], None]
-) -> None:
+    config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: StopRequest, work: Callable[[OpenRun], bool]
+) -> bool:
     """Open the run and do ``work``; a lost learner group is placed anew and the work done again, resuming.
 
     Everything is torn down first, so that the new learner group finds its resources before any rollout worker. After
     a loss, resources that the cluster does not have count as one more loss: a node may come back.
+
+    Returns:
+        what ``work`` returns; False too when a step that was to be the last is lost.
 
     Raises:
         LearnerLostError: after ``cluster.max_restarts`` restarts.
@@ -98,10 +113,14 @@ def with_restarts(
     """
     restarts = 0
     while True:
+        stop.in_hand = ""
         try:
-            with open_run(config, inputs, stopped) as opened:
+            with open_run(config, inputs, store, stop) as opened:
                 return work(opened)
         except ResourceError as error:
+            if stop.requested():
+                say(f"{error}; the same command resumes from the last checkpoint")
+                return False
             if restarts == 0 and not isinstance(error, LearnerLostError):
                 raise
             if restarts == config.cluster.max_restarts:
@@ -115,20 +134,18 @@ def with_restarts(
 
 
 @contextmanager
-def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], bool]) -> Iterator[OpenRun]:
+def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: StopRequest) -> Iterator[OpenRun]:
     """Start every actor of a run; they are stopped in reverse order, whatever happens inside."""
     with ExitStack() as stack:
-        store = checkpoint_store(config.schedule, inputs.run_dir)
-        restore_logs = store.restore_logs if isinstance(store, RemoteCheckpointStore) else None
-        stack.enter_context(RunDirectory(inputs.run_dir, config, restore_logs))
         connect(config.cluster)
-        stack.callback(ray.shutdown)
+        stack.callback(disconnect)
         if config.cluster.timeline:
             stack.callback(write_timeline, inputs.run_dir)
-        stop_requested()
         layout = plan_layout(config)
         group = reserve(layout, config.cluster)
         stack.callback(remove_placement_group, group)
+        workers, ranks = config.rollout.min_workers, config.learner.num_ranks
+        say(f"starting rollout workers (vLLM): {workers}, learner ranks (DeepSpeed): {ranks}")
 
         pool = _start_pool(config, layout, group)
         stack.callback(pool.close)
@@ -158,7 +175,7 @@ def open_run(config: TrainConfig, inputs: Inputs, stop_requested: Callable[[], b
                 metrics=DashboardMetrics(telemetry, inputs.run_dir.name),
                 read_answer=read_answer,
                 rollout_metrics=pool.metrics,
-                stop_requested=stop_requested,
+                stop=stop,
             ),
             pool=pool,
             learner=learner,

@@ -93,3 +93,14 @@ class MetricSink(Protocol):
     def log(self, record: StepRecord) -> None:
         """Record one step; called once per step, in order."""
         ...
+
+
+class StopRequest(Protocol):
+    """Somebody's wish that a run end."""
+
+    in_hand: str
+    """What a request waits for, in words; empty: it ends the run at once."""
+
+    def requested(self) -> bool:
+        """Whether the run should end when what is in hand is saved."""
+        ...

@@ -10,7 +10,15 @@ from ray_iqa.config.train import ScheduleConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.grpo.batch import build_training_batch
 from ray_iqa.grpo.idle_steps import IdleSteps, why_idle
-from ray_iqa.protocols import Evaluator, Learner, MetricSink, RewardScorer, RolloutSource, WeightPublisher
+from ray_iqa.protocols import (
+    Evaluator,
+    Learner,
+    MetricSink,
+    RewardScorer,
+    RolloutSource,
+    StopRequest,
+    WeightPublisher,
+)
 from ray_iqa.rewards.metrics import reward_metrics
 from ray_iqa.telemetry.clock import StepClock
 from ray_iqa.types import Answer, ParseFailure, Progress, StepRecord
@@ -31,7 +39,7 @@ class TrainingRun:
     metrics: MetricSink
     read_answer: Callable[[str], Answer | ParseFailure]
     rollout_metrics: Callable[[], dict[str, float]]  # what the samplers say about the newest step
-    stop_requested: Callable[[], bool]
+    stop: StopRequest
 
 
 def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
@@ -51,6 +59,7 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
 
     clock, idle = StepClock(), IdleSteps()
     for step in range(progress.step + 1, schedule.num_steps + 1):
+        run.stop.in_hand = f"step {step}, then saving"
         with clock("rollout"):
             groups = run.rollouts.batch_for(step)  # B groups of K completions
         with clock("reward"):
@@ -67,7 +76,7 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
                 row |= run.weights.publish(update.policy_version)
 
         progress.step, progress.policy_version = step, update.policy_version
-        finished, stopping = step == schedule.num_steps, run.stop_requested()
+        finished = step == schedule.num_steps
         if step % schedule.evaluate_every == 0 or finished:
             with clock("evaluate"):
                 row |= _validate(run, progress)
@@ -78,11 +87,11 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
             )
         why = None if learned else why_idle(batch, groups, table, run.read_answer)
         idle.note(step, why, never_learned=finished and progress.policy_version == 0)
-        if step % schedule.checkpoint_every == 0 or finished or stopping:
+        if step % schedule.checkpoint_every == 0 or finished or run.stop.requested():
             with clock("checkpoint"):
                 run.learner.save(progress)
-        if stopping:
-            break
+            if run.stop.requested():  # asked while it was saved, too
+                break
     return progress
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ray_iqa.errors import DataError
 from ray_iqa.files import write_text
+from ray_iqa.remote_files import RemoteFolder
 from ray_iqa.types import Progress
 
 VERSION_FILE = "policy_version.json"
@@ -34,3 +35,11 @@ def read_policy_version(model: str) -> int:
         return int(json.loads(file.read_text())["policy_version"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f'{file} must hold {{"policy_version": N}}, N the number of updates: {error}') from error
+
+
+def exported_version(target: str) -> int | None:
+    """The number in a policy exported to a folder or URI; None where there is none."""
+    try:
+        return int(json.loads(RemoteFolder(target).read(_FILE))["policy_version"])  # a path is one of the URIs
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -31,6 +31,7 @@ class Telemetry:
         self._json_lines.truncate_after(step)
         self._rollouts.remove_after(step)
         self._tensorboard.purge_after(step)
+        self._terminal.resume(step)
 
     def log_start(self, metrics: dict[str, float]) -> None:
         """Record the validation before the first step, as step 0."""

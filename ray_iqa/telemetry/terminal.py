@@ -1,8 +1,10 @@
-"""What a person sees while a run is training."""
+"""What a person sees while a command works: sentences on standard error, and how a training run goes."""
 
 import itertools
 import math
+import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +27,13 @@ PLAIN_EVERY_S = 10.0
 TREND_WIDTH = 32
 
 
+def say(sentence: str) -> None:
+    """Tell whoever watches standard error; nobody need be there."""
+    with suppress(OSError, ValueError, RuntimeError):  # it is closed, or a signal came while it was being written to
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+
+
 class TerminalView:
     """A live view that stays in place; one plain line every few seconds where output is no terminal.
 
@@ -44,6 +53,10 @@ class TerminalView:
         self._logged_at: list[tuple[int, float]] = []  # (step, time) of the first and the newest step
         self._last_plain = -math.inf
         self._live: Live | None = None
+
+    def resume(self, step: int) -> None:
+        """Say that all is there and which step, of those before, is the last one done."""
+        say(f"resumed after step {step} of {self._num_steps}" if step else f"ready: {self._num_steps} steps to do")
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Show one step; values not in ``metrics`` keep what was shown last."""
