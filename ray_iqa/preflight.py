@@ -72,7 +72,7 @@ def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
     """All images of ``split`` over several manifests; files are not opened.
 
     Raises:
-        ConfigError: a relative manifest path that is not in the working directory, or nothing in the split.
+        ConfigError: a relative manifest path that is not in the working directory.
         DataError: see `data.manifest`.
     """
     images: list[LabelledImage] = []
@@ -82,8 +82,6 @@ def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
             where = "" if path.is_absolute() else f" in the working directory {Path.cwd()}; give an absolute path"
             raise ConfigError(f"a manifest must be an existing csv, jsonl or parquet file, no {manifest!r}{where}")
         images += load_manifest(manifest, split)
-    if not images:
-        raise ConfigError(f"split {split!r} must hold at least one image, found none in {', '.join(manifests)}")
     for name in sorted({image.dataset for image in images}):
         check_union(name, [image for image in images if image.dataset == name])
     return images

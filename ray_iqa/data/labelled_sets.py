@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ray_iqa.data.datasets.listing import public_dataset
 from ray_iqa.data.located import read_located
-from ray_iqa.data.rows import ManifestRow, labelled_image
+from ray_iqa.data.rows import ManifestRow, labelled_image, rows_of_split
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.types import LabelledImage
@@ -40,13 +40,9 @@ def read_labelled_sets(words: Sequence[str]) -> list[LabelledSet]:
     for word in words:
         source, split = _source_and_split(word)
         rows = _read(source)
-        wanted = rows if split is None else [row for row in rows if row.split == split]
-        if not wanted:
-            found = ", ".join(sorted({str(row.split) for row in rows}))
-            raise DataError(f"{source} has no row whose split is {split!r}; it has {found}")
         for row in rows:
             labels.setdefault(row.dataset, []).append(row)
-        for row in wanted:
+        for row in rows_of_split(rows, split, source):
             chosen.setdefault(row.dataset, []).append(row)
     for name, rows in chosen.items():
         check_union(name, [labelled_image(row) for row in rows])

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_iqa.data.remote import folder_of, local_file, located
-from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, unique_rows
+from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, rows_of_split, unique_rows
 from ray_iqa.data.unique import parse_json, unique_columns
 from ray_iqa.errors import DataError
 from ray_iqa.files import whole_file
@@ -51,11 +51,7 @@ def load_manifest(path: str | Path, split: str | None) -> list[LabelledImage]:
     with local_file(path) as file:
         rows = read_rows(file)
     folder = folder_of(path)
-    chosen = rows if split is None else [row for row in rows if row.split == split]
-    if not chosen:
-        found = ", ".join(sorted({repr(row.split) for row in rows}))
-        raise DataError(f"{path} has no row whose split is {split!r}; it has {found}")
-    return [labelled_image(replace(row, path=located(folder, row.path))) for row in chosen]
+    return [labelled_image(replace(row, path=located(folder, row.path))) for row in rows_of_split(rows, split, path)]
 
 
 def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:

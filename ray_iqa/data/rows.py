@@ -2,8 +2,9 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from ray_iqa.data.unique import once
@@ -41,6 +42,22 @@ class ManifestRow:
     def content(self) -> str:
         """Reference, else scene, else the image itself: what a split keeps together; unique within the dataset."""
         return self.ref_id or self.group_id or self.image_id
+
+
+def rows_of_split(rows: Sequence[ManifestRow], split: str | None, source: str | Path) -> list[ManifestRow]:
+    """The rows of one split, in their order; ``None`` takes all.
+
+    Raises:
+        DataError: ``source`` has no such row.
+    """
+    chosen = [row for row in rows if split in (None, row.split)]
+    if not chosen:
+        found = ", ".join(sorted({row.split for row in rows if row.split})) or "none"
+        raise DataError(
+            f"{source} has no row whose split is {split!r}, its splits: {found}; "
+            "`ray-iqa data split MANIFEST OUT` writes a manifest with train, val and test"
+        )
+    return chosen
 
 
 REQUIRED = ("dataset", "image_id", "path", "mos", "direction")

@@ -40,6 +40,6 @@ def read_policy_version(model: str) -> int:
 def exported_version(target: str) -> int | None:
     """The number in a policy exported to a folder or URI; None where there is none."""
     try:
-        return int(json.loads(RemoteFolder(target).read(_FILE))["policy_version"])  # a path is one of the URIs
+        return int(json.loads(RemoteFolder(target).read(VERSION_FILE))["policy_version"])  # a path is one of the URIs
     except (ValueError, KeyError, TypeError):
         return None

@@ -66,7 +66,7 @@ def test_labelled_images_keep_scale_direction_and_folder(
 
 def test_a_split_without_rows_names_those_there_are(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv", [HIGHER, LOWER])
-    with pytest.raises(DataError, match=r"no row whose split is 'val'; it has 'test', 'train'"):
+    with pytest.raises(DataError, match=r"no row whose split is 'val', its splits: test, train; `ray-iqa data split"):
         load_manifest(tmp_path / "rows.csv", "val")
 
 
