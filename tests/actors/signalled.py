@@ -8,10 +8,13 @@ import termios
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from quickstart_runs import REPOSITORY
+
+ALONE = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "RAY_AUTH_MODE")}
+"""The environment of a command that starts a cluster."""
 
 
 class Signalled:
@@ -19,17 +22,16 @@ class Signalled:
 
     Args:
         command: what to run.
-        environment: its environment.
         terminal: descriptor of a terminal to be the process's own, with its output; else output is read here.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], terminal: int | None = None) -> None:
+    def __init__(self, command: Sequence[str], terminal: int | None = None) -> None:
         self._mark = uuid.uuid4().hex
         self._sessions: set[int] = set()
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
-            env={**environment, "PYTHONUNBUFFERED": "1", "RAY_IQA_TEST": self._mark},
+            env={**ALONE, "PYTHONUNBUFFERED": "1", "RAY_IQA_TEST": self._mark},
             stdin=terminal,
             stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.STDOUT,
@@ -45,17 +47,18 @@ class Signalled:
         """Wait until they are in the output."""
         until = time.monotonic() + 300
         while words not in self.said:
-            assert self._reader.is_alive() and time.monotonic() < until, self.said
+            assert self._reader.is_alive(), self.said
+            assert time.monotonic() < until, self.said
             time.sleep(0.01)
 
     def send(self, number: signal.Signals) -> None:
         """Signal the group and note whom it must not reach."""
         self._others()
-        os.killpg(self._process.pid, number)
+        os.killpg(self.process.pid, number)
 
     def end(self, within_s: float) -> int:
         """The exit code, after which nothing that was started is left for longer than a few seconds."""
-        code = self._process.wait(timeout=within_s)
+        code = self.process.wait(timeout=within_s)
         self._reader.join()
         until = time.monotonic() + 10
         while left := self._others():
@@ -64,13 +67,13 @@ class Signalled:
         return code
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
+        for line in self.process.stdout or ():
             self.said += line
 
     def _others(self) -> list[str]:
         found = []
         for folder in Path("/proc").iterdir():
-            if folder.name.isdigit() and int(folder.name) not in (os.getpid(), self._process.pid):
+            if folder.name.isdigit() and int(folder.name) not in (os.getpid(), self.process.pid):
                 try:
                     session = os.getsid(int(folder.name))
                     marked = self._mark.encode() in (folder / "environ").read_bytes()

@@ -49,12 +49,8 @@ with stop_on_signal() as stop:
 """
 
 
-ALONE = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "RAY_AUTH_MODE")}
-"""The environment of a command that starts a cluster."""
-
-
 def script(text: str, terminal: int | None = None) -> Signalled:
-    return Signalled([sys.executable, "-c", text], ALONE, terminal)
+    return Signalled([sys.executable, "-c", text], terminal)
 
 
 def test_one_request_finishes_the_step_in_hand_even_when_it_is_sent_twice() -> None:
@@ -93,7 +89,7 @@ def test_the_step_in_hand_outlives_its_terminal(tmp_path: Path) -> None:
 
 def test_any_other_command_ends_with_a_sentence_however_often_it_is_asked(tmp_path: Path) -> None:
     words = ["data", "synth", str(tmp_path / "data"), "--images", "200000"]
-    job = Signalled([sys.executable, "-m", "actors", *words], os.environ)
+    job = Signalled([sys.executable, "-m", "actors", *words])
     while not (tmp_path / "data").exists():
         time.sleep(0.05)
     for _ in range(3):
@@ -116,7 +112,7 @@ def test_a_local_cluster_works_on_when_the_group_is_signalled_and_goes_with_a_ki
 
 def test_a_cluster_that_is_starting_is_given_up_at_once() -> None:
     words = ["doctor", "--config", "configs/train/quickstart.yaml"]
-    job = Signalled([sys.executable, "-m", "actors", *words], ALONE)
+    job = Signalled([sys.executable, "-m", "actors", *words])
     job.await_words("starting Ray on this machine")
     time.sleep(1.5)
     job.send(signal.SIGTERM)

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from quickstart_runs import Start, command, last_step, refusal, rows, run, stop_after
+from quickstart_runs import Start, await_step, command, last_step, refusal, rows, run, stop_after
 from safetensors.torch import load_file
+from signalled import Signalled
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from actors.cli import main
+from actors.learner import is_complete
+from ray_iqa.checkpoints import CheckpointStore
+from ray_iqa.policy.exported_version import write_policy_version
+from ray_iqa.types import Progress
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 LONG = pytest.mark.long
@@ -117,16 +122,25 @@ def test_a_run_that_learns_nothing_fails_and_its_remedy_works(start: Start, tmp_
 def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
     start: Start, undisturbed: Path, tmp_path: Path, number: signal.Signals, step: int, code: int
 ) -> None:
-    """On another node: an empty disk and the checkpoints at their URI. test_chaos.py kills on the same disk."""
+    """All of its group gets the signal, its cluster lives on; what is left are checkpoints at their URI."""
     run_dir, remote = tmp_path / "run", tmp_path / "remote"
     job = command(start, run_dir, f"schedule.checkpoint_uri=file://{remote}")
-    assert stop_after(job, run_dir, step, number) == code
-    if number == signal.SIGTERM:
-        stopped_at = last_step(run_dir)  # the step in hand is finished and kept
+    driver = Signalled(job)
+    await_step(driver.process, run_dir, step)
+    driver.send(number)
+    assert driver.end(within_s=60) == code
+    stopped_at = last_step(run_dir)
+    if number == signal.SIGTERM:  # the step in hand is finished and kept
+        assert f"finishing step {stopped_at}, then saving; again: stop now" in driver.said
+        assert f"saved step {stopped_at} of 8; the same command resumes" in driver.said
         assert (remote / "checkpoints" / f"step-{stopped_at:06d}" / "state.json").is_file()
     shutil.rmtree(run_dir)
     done = run(job)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert number == signal.SIGKILL or f"resumed after step {stopped_at} of 8" in done.stderr
+    again = run(job)
+    assert (again.returncode, again.stdout) == (0, "")
+    assert again.stderr == f"already complete at step 8 of 8: policy in file://{remote}/policy\n"
     assert rows(run_dir) == rows(undisturbed)
     pd.testing.assert_frame_equal(
         pd.read_parquet(run_dir / "rollouts"), pd.read_parquet(undisturbed / "rollouts"), check_exact=True
@@ -136,6 +150,19 @@ def test_a_stopped_run_resumes_and_repeats_the_undisturbed_one(
     assert not (run_dir / "checkpoints").exists()
     assert (remote / "checkpoints" / "step-000008" / "state.json").is_file()
     AutoModelForImageTextToText.from_pretrained(remote / "policy")
+
+
+def test_a_run_is_complete_when_its_last_step_is_exported(
+    undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, policy = CheckpointStore(str(undisturbed), 2), str(undisturbed / "policy")
+    assert is_complete(store, 8, policy)
+    assert capsys.readouterr().err == f"already complete at step 8 of 8: policy in {policy}\n"
+    write_policy_version(tmp_path, Progress(step=7, policy_version=7))
+    assert not is_complete(store, 9, policy)
+    assert not is_complete(store, 8, str(tmp_path))
+    assert not is_complete(store, 8, str(tmp_path / "nowhere"))
+    assert not is_complete(CheckpointStore(str(tmp_path), 2), 8, policy)
 
 
 def test_two_ranks_learn_what_one_does_while_the_next_step_is_sampled(
