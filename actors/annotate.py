@@ -20,6 +20,7 @@ from actors.placement import connect, disconnect, require, worker_environment
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.annotate import AnnotateConfig
 from ray_iqa.config.load import load_config
+from ray_iqa.digests import model_digest
 from ray_iqa.errors import ConfigError
 from ray_iqa.preflight import check_model, output_folder
 from ray_iqa.rali.annotated_images import AnnotatedImage, read_images
@@ -39,7 +40,12 @@ def annotate(config: AnnotateConfig) -> int:
         raise ConfigError(f"policy.prompt must ask for reasoning, {config.policy.prompt!r} does not")
     check_model(config.policy.model)
     images = read_images(config.images)
-    with RunDirectory(run_dir, config):
+    contents = {
+        "policy.model": model_digest(config.policy.model, config.policy.revision),
+        "backbone.name": model_digest(config.backbone.name),
+        "backbone.pretrained": model_digest(str(config.backbone.pretrained)),
+    }
+    with RunDirectory(run_dir, config, contents=contents):
         parts = PartFiles(run_dir / "records")
         known = parts.keys()
         pending = [image for image in images if image.key not in known]

@@ -19,6 +19,7 @@ from ray_iqa import __version__
 from ray_iqa.config.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.config.precision import check_precision
+from ray_iqa.digests import model_digest
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.files import write_text
 from ray_iqa.preflight import output_folder
@@ -52,7 +53,7 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
         raise ConfigError(f"model must be a folder written by fit-rali or convert-rali, got {config.model!r}")
     check_precision(config.precision, config.device)
     pictures = read_pictures(config.images)
-    with RunDirectory(run_dir, config):
+    with RunDirectory(run_dir, config, contents={"model": model_digest(config.model)}):
         parts = PartFiles(run_dir / "scores")
         pending = without(pictures, parts.table(["dataset", "image_id"]))
         if pending.num_rows:

@@ -9,7 +9,7 @@ from actors.cli_cluster import add_cluster_commands
 from actors.cli_data import add_data_commands
 from actors.cli_eval import add_eval_command
 from actors.cli_failures import check_words, flush_output, is_unread, open_streams, sentence_of
-from actors.cli_rali import add_rali_commands
+from actors.cli_rali import add_change_learning, add_rali_commands
 from actors.cli_report import add_report_commands
 from actors.cli_serve import add_serve_commands
 from actors.exit_codes import FAILURE, UNREAD
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--config", required=True, help="YAML file, see configs/train/")
     train.add_argument("--profile", metavar="FILE", help="write a trace of one update and the timeline of all actors")
     train.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces one value of the file")
+    add_change_learning(train)
     train.set_defaults(command=_train)
 
     export = commands.add_parser("export", help="a policy folder from a run: its best validated step, or a checkpoint")
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=0)
     demo.add_argument("--permute-labels", action="store_true", help="control: permute training labels within datasets")
     demo.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces a value of the training config")
+    add_change_learning(demo)
     demo.set_defaults(command=_demo)
 
     data = commands.add_parser("data", help="make and inspect datasets").add_subparsers(
@@ -108,7 +110,7 @@ def _train(arguments: argparse.Namespace) -> int:
     overrides = list(arguments.overrides)
     if arguments.profile is not None:
         overrides += [f"learner.profile={Path(arguments.profile).absolute()}", "cluster.timeline=true"]
-    return run(arguments.config, overrides, arguments.stop)
+    return run(arguments.config, overrides, arguments.stop, change_learning=arguments.change_learning)
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -120,8 +122,8 @@ def _export(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from actors.demo import run
 
-    permute = arguments.permute_labels
-    return run(arguments.run_dir, arguments.seed, arguments.overrides, arguments.stop, permute_labels=permute)
+    options = {"permute_labels": arguments.permute_labels, "change_learning": arguments.change_learning}
+    return run(arguments.run_dir, arguments.seed, arguments.overrides, arguments.stop, **options)
 
 
 def _synth(arguments: argparse.Namespace) -> int:

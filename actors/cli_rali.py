@@ -19,6 +19,8 @@ def add_rali_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         job = commands.add_parser(name, help=what)
         job.add_argument("--config", required=True, help="YAML file, see configs/rali/")
         job.add_argument("overrides", nargs="*", metavar="key.path=value", help="replaces one value of the file")
+        if command is _fit_ract:
+            add_change_learning(job)
         job.set_defaults(command=command)
 
     score = commands.add_parser(
@@ -46,6 +48,15 @@ def add_rali_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     export.set_defaults(command=_export)
 
 
+def add_change_learning(job: argparse.ArgumentParser) -> None:
+    """Add the option that lets a resumed run learn otherwise than before."""
+    job.add_argument(
+        "--change-learning",
+        action="store_true",
+        help="resume with other values of keys that say how the policy learns, such as learner.learning_rate",
+    )
+
+
 def _annotate(arguments: argparse.Namespace) -> int:
     from actors.annotate import run
 
@@ -61,7 +72,7 @@ def _fit_rali(arguments: argparse.Namespace) -> int:
 def _fit_ract(arguments: argparse.Namespace) -> int:
     from actors.fit_ract import run
 
-    return run(arguments.config, arguments.overrides, arguments.stop)
+    return run(arguments.config, arguments.overrides, arguments.stop, change_learning=arguments.change_learning)
 
 
 def _batch_score(arguments: argparse.Namespace) -> int:

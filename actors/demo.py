@@ -27,7 +27,9 @@ COMPLETIONS_PER_TEST_IMAGE = 8
 PICTURE_SIZE = 56  # pixels per side
 
 
-def run(folder: str, seed: int, overrides: Sequence[str], stop: StopRequest, *, permute_labels: bool) -> int:
+def run(
+    folder: str, seed: int, overrides: Sequence[str], stop: StopRequest, *, permute_labels: bool, change_learning: bool
+) -> int:
     """Run or resume the demonstration in ``folder``; the exit code."""
     home = Path(folder).absolute()
     load_config(TrainConfig, CONFIG, overrides)  # what is wrong with it is said before minutes of preparation
@@ -54,7 +56,7 @@ def run(folder: str, seed: int, overrides: Sequence[str], stop: StopRequest, *, 
         _once(home / "after.json", lambda: _test(config, inputs, opened, manifests["test"], home))
         return True
 
-    with take_directory(config, inputs) as store:
+    with take_directory(config, inputs, change_learning=change_learning) as store:
         done = is_complete(store, config.schedule.num_steps, str(policy)) and (home / "after.json").exists()
         if not done and not with_restarts(config, inputs, store, stop, test_train_test):
             return STOPPED

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from actors.learner import BEST, lone_learner
 from actors.train import checkpoint_store
-from ray_iqa.config.load import load_config
+from ray_iqa.config.changes import read_as
+from ray_iqa.config.load import build_config, read_tree
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import CheckpointError, ConfigError, OutputError
 from ray_iqa.files import whole_folder, writable_folder
@@ -64,7 +65,8 @@ def _config(run_dir: str, overrides: Sequence[str]) -> TrainConfig:
         resolved = logs / "resolved.json"
         if not resolved.is_file():
             raise ConfigError(f"RUN must be a run directory of ray-iqa train or its URI, found no {resolved}")
-        config = load_config(TrainConfig, str(resolved), overrides)
+        settings, _ = read_as(TrainConfig, read_tree(resolved), {})
+        config = build_config(TrainConfig, settings, overrides, str(resolved))
     schedule = config.schedule.model_copy(update={"checkpoint_uri": run_dir}) if remote else config.schedule
     return config.model_copy(update={"schedule": schedule})
 

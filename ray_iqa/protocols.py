@@ -58,6 +58,10 @@ class Learner(Protocol):
         """Load the newest complete checkpoint, or start from the initial policy at step 0."""
         ...
 
+    def discard(self, policy_version: int) -> None:
+        """Delete the checkpoints of a version from which nothing can be learned."""
+        ...
+
     def export_best(self, progress: Progress) -> None:
         """Keep the policy, which validated better than ever, beside the checkpoints."""
         ...

@@ -12,7 +12,7 @@ from ray_iqa.errors import CheckpointError
 from ray_iqa.remote_files import RemoteFolder
 from ray_iqa.types import Progress
 
-_LOGS = ("resolved.json", "metrics.jsonl", "rollouts/*.parquet", "tensorboard/*")
+_LOGS = ("resolved.json", "origin.json", "changes.jsonl", "metrics.jsonl", "rollouts/*.parquet", "tensorboard/*")
 
 
 class RemoteCheckpointStore:
@@ -60,6 +60,12 @@ class RemoteCheckpointStore:
     def latest(self) -> tuple[str, Progress] | None:
         """URI of the newest complete checkpoint; damaged ones are passed over."""
         return next(reversed(self.complete()), None)
+
+    def discard(self, policy_version: int) -> None:
+        """Delete every checkpoint of a version that is of no use."""
+        for name, progress in self._complete().items():
+            if progress.policy_version == policy_version:
+                self._remove(name)
 
     def complete(self) -> list[tuple[str, Progress]]:
         """URIs of all complete checkpoints, the newest last."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ray_iqa.config.train import ScheduleConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.grpo.batch import build_training_batch
-from ray_iqa.grpo.idle_steps import IdleSteps, why_idle
+from ray_iqa.grpo.idle_steps import IdleSteps, ruins_discarded, why_idle
 from ray_iqa.protocols import (
     Evaluator,
     Learner,
@@ -51,6 +51,12 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
     progress = run.learner.restore()
     if progress.step >= schedule.num_steps and progress.policy_version == 0:
         raise ConfigError(f"none of the run's {progress.step} steps was an update: give it a larger schedule.num_steps")
+    with ruins_discarded(run.learner, progress):
+        _learn(run, schedule, progress)
+    return progress
+
+
+def _learn(run: TrainingRun, schedule: ScheduleConfig, progress: Progress) -> None:
     run.metrics.resume(progress.step)
     run.weights.publish(progress.policy_version)  # samplers begin on the learner's weights
 
@@ -71,11 +77,11 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
         row = {**update.metrics, **reward_metrics(groups, table, advantages), **run.rollout_metrics()}
         row["policy/staleness"] = float(progress.policy_version - batch.policy_version)
         learned = update.policy_version > progress.policy_version
+        progress.step, progress.policy_version = step, update.policy_version
         if learned:
             with clock("publish"):
                 row |= run.weights.publish(update.policy_version)
 
-        progress.step, progress.policy_version = step, update.policy_version
         finished = step == schedule.num_steps
         if step % schedule.evaluate_every == 0 or finished:
             with clock("evaluate"):
@@ -85,14 +91,13 @@ def train(run: TrainingRun, schedule: ScheduleConfig) -> Progress:
             run.metrics.log(
                 StepRecord(step=step, metrics=row, groups=tuple(groups), table=table, advantages=advantages)
             )
-        why = None if learned else why_idle(batch, groups, table, run.read_answer)
+        why = None if learned else why_idle(batch, groups, table, run.read_answer, progress.policy_version)
         idle.note(step, why, never_learned=finished and progress.policy_version == 0)
         if step % schedule.checkpoint_every == 0 or finished or run.stop.requested():
             with clock("checkpoint"):
                 run.learner.save(progress)
             if run.stop.requested():  # asked while it was saved, too
                 break
-    return progress
 
 
 def _validate(run: TrainingRun, progress: Progress) -> dict[str, float]:

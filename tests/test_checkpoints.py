@@ -48,6 +48,18 @@ def test_keeps_newest_and_best(tmp_path: Path) -> None:
     assert store.latest()[1].step == 7
 
 
+def test_checkpoints_after_steps_that_taught_nothing_do_not_displace_what_there_is_to_go_back_to(
+    tmp_path: Path,
+) -> None:
+    store = CheckpointStore(str(tmp_path), keep=2)
+    for step, policy_version in enumerate([1, 2, 3, 3, 3], start=1):
+        store.begin(step)
+        store.commit(step, Progress(step=step, policy_version=policy_version))
+    assert _visible(tmp_path) == ["step-000002", "step-000005"]
+    store.discard(3)
+    assert store.latest()[1].step == 2
+
+
 def test_steps_are_ordered_as_numbers(tmp_path: Path) -> None:
     store = CheckpointStore(str(tmp_path), keep=1)
     _save(store, 999_999)
@@ -74,6 +86,35 @@ def test_damaged_checkpoint_is_passed_over_and_replaced(tmp_path: Path, damage: 
     assert store.latest()[1].step == 1
     _save(store, 2)
     assert store.latest()[1].step == 2
+
+
+def _rewrite_state(run_dir: Path, **changes: object) -> None:
+    file = run_dir / "checkpoints" / "step-000002" / "state.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_progress_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path), keep=3)
+    _save(store, 2)
+    _rewrite_state(tmp_path, progress={"step": 2, "policy_version": 1, "of_another_version": 7})
+    assert store.latest()[1] == Progress(step=2, policy_version=1)
+
+
+def test_a_format_of_the_future_is_not_taken_for_damage(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path), keep=3)
+    _save(store, 2)
+    _rewrite_state(tmp_path, format=99, versions={"ray-iqa": "9.0"})
+    with pytest.raises(CheckpointError, match=r"step 2 was written by ray-iqa 9\.0 in a format"):
+        store.latest()
+
+
+def test_checkpoints_of_a_useless_version_are_deleted(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path), keep=5)
+    for step in (1, 2, 3):
+        store.begin(step)
+        store.commit(step, Progress(step=step, policy_version=min(step, 2)))
+    store.discard(2)
+    assert _visible(tmp_path) == ["step-000001"]
 
 
 def test_a_complete_checkpoint_is_not_written_again(tmp_path: Path) -> None:

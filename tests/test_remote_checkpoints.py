@@ -72,6 +72,14 @@ def test_newest_and_best_are_kept(tmp_path: Path) -> None:
     assert names == ["step-000003", "step-000006", "step-000007"]
 
 
+def test_checkpoints_of_a_useless_version_are_deleted(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    _save(store, 1)
+    _save(store, 2)
+    store.discard(2)
+    assert [progress.step for _, progress in _store(tmp_path).complete()] == [1]
+
+
 def test_a_complete_checkpoint_is_not_written_again(tmp_path: Path) -> None:
     _save(_store(tmp_path), 1)
     with pytest.raises(CheckpointError, match="saved once"):

@@ -58,13 +58,13 @@ class DeepSpeedEngine:
         # DeepSpeed is not typed.
         self.raw: Any = deepspeed.initialize(model=scorer, model_parameters=trainable, config=config)[0]
         self.scorer = scorer
-        self._stage: int = config["zero_optimization"]["stage"]
+        self.stage: int = config["zero_optimization"]["stage"]
         self.num_ranks = torch.distributed.get_world_size()
 
     @property
     def is_sharded(self) -> bool:
         """Whether parameters must be gathered before they are read."""
-        return self._stage == 3
+        return self.stage == 3
 
     def backward(self, loss: torch.Tensor, *, last: bool) -> None:
         """Add the gradients of a share of the step's loss; ``last`` marks the step's last call."""
@@ -81,7 +81,7 @@ class DeepSpeedEngine:
         """
         for group in self.raw.optimizer.param_groups:
             group["lr"] = learning_rate
-        if self._stage > 0:
+        if self.stage > 0:
             self.raw.step()
             return float(self.raw.get_global_grad_norm()), bool(self.raw.was_step_applied())
         # Without ZeRO, DeepSpeed neither checks nor reports the norm.

@@ -24,11 +24,12 @@ from ray_iqa.backends.policy_weights import (
     manifest_of,
     named_weights,
 )
-from ray_iqa.backends.rank_checkpoint import load_rank, save_rank
+from ray_iqa.backends.rank_checkpoint import is_needed, load_rank, save_rank
 from ray_iqa.backends.step_gradients import StepGradients
 from ray_iqa.backends.trace import TracedCall
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.grpo.idle_steps import not_finite
 from ray_iqa.policy.group_encoding import encode_group
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.learning_rate import learning_rate_at
@@ -112,10 +113,16 @@ class DeepSpeedLearner:
         return tuple(part.cpu().numpy() for part in torch.split(logprobs, list(rows.lengths)))
 
     def canary(self) -> Canary:
-        """A fixed answer about a fixed picture with this policy's log-probabilities."""
+        """A fixed answer about a fixed picture with this policy's log-probabilities.
+
+        Raises:
+            ConfigError: they are not finite; a DivergedError where updates made them so.
+        """
         prompt = self.inputs.encode(canary_picture())
         answer = self.inputs.encode_answer(CANARY_ANSWER)
         [logprobs] = self._logprobs(EncodedGroup(prompt=prompt, completions=(answer,)))
+        if not np.isfinite(logprobs).all():
+            raise not_finite(self._policy_version).error("the policy cannot answer")
         token_ids = prompt.token_ids.numpy().astype(np.int32)
         return Canary(prompt_token_ids=token_ids, token_ids=answer, logprobs=logprobs)
 
@@ -153,12 +160,16 @@ class DeepSpeedLearner:
         save_rank(self.engine, folder, self._policy_version)
 
     def load(self, folder: Path) -> None:
-        """Continue exactly where `save` was called.
+        """Continue where `save` was called, exactly with the same number of ranks and ZeRO stage, else by rounding.
 
         Raises:
-            CheckpointError: files are missing, or another number of ranks wrote them.
+            CheckpointError: something that is trained is missing.
         """
         self._policy_version = load_rank(self.engine, folder)
+
+    def reads(self, name: str) -> bool:
+        """Whether this rank needs a file of a checkpoint, by its path in the folder, for `load`."""
+        return is_needed(self.engine, name)
 
     def export(self, folder: Path) -> None:
         """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer."""

@@ -152,7 +152,7 @@ def _value(text: str, annotation: Any, override: str) -> Any:  # noqa: ANN401 - 
             return [text]
     if str in options or annotation is None:  # an unknown key is reported by the validation
         return text
-    if _fields(annotation) or get_origin(annotation) is dict:
+    if fields_of(annotation) or get_origin(annotation) is dict:
         return _parsed(text, f"override {override!r}")
     try:
         return json.loads(text)
@@ -179,7 +179,7 @@ def _unquoted(item: str, override: str) -> str:
 
 
 def _keys(kind: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    return list(_fields(_annotation(kind, location)))
+    return list(fields_of(_annotation(kind, location)))
 
 
 def _annotation(kind: type[BaseModel], location: Sequence[str | int]) -> Any:  # noqa: ANN401 - any type form
@@ -189,12 +189,12 @@ def _annotation(kind: type[BaseModel], location: Sequence[str | int]) -> Any:  #
         if get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]
         else:
-            fields = _fields(annotation)
+            fields = fields_of(annotation)
             annotation = fields[str(part)].annotation if str(part) in fields else None
     return annotation
 
 
-def _fields(annotation: Any) -> Mapping[str, FieldInfo]:  # noqa: ANN401 - any type form
+def fields_of(annotation: Any) -> Mapping[str, FieldInfo]:  # noqa: ANN401 - any type form
     """Of the section that a type is or may be; none of other types."""
     sections = [option for option in _options(annotation) if isinstance(option, type) and issubclass(option, BaseModel)]
     return sections[0].model_fields if sections else {}

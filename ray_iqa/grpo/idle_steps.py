@@ -2,20 +2,34 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from ray_iqa.errors import ConfigError
-from ray_iqa.types import Answer, Completion, ParseFailure, RewardTable, RolloutGroup, TrainingBatch
+from ray_iqa.errors import ConfigError, DivergedError
+from ray_iqa.protocols import Learner
+from ray_iqa.types import Answer, Completion, ParseFailure, Progress, RewardTable, RolloutGroup, TrainingBatch
 
 logger = logging.getLogger(__name__)
 MOST_IDLE_STEPS = 5
 """So many in a row end a run."""
-NOT_FINITE = (
-    "the loss or its gradients were not finite: lower learner.learning_rate, or see that the policy's weights and "
-    "learner.max_grad_norm are sane, and resume from the last checkpoint"
+_GO_BACK = (
+    "resume with a lower learner.learning_rate and --change-learning, which continues from a checkpoint before the "
+    "last update, or from the start"
 )
 _LONGEST_EXAMPLE = 120  # characters of an answer
+
+
+class Idle(NamedTuple):
+    """What kept a step from an update."""
+
+    why: str  # the end of a sentence
+    is_ruined: bool  # what the policy's updates made of it is of no use; an earlier version may be
+
+    def error(self, what: str) -> ConfigError:
+        """To raise about ``what``, the beginning of the sentence."""
+        return (DivergedError if self.is_ruined else ConfigError)(f"{what}: {self.why}")
 
 
 class IdleSteps:
@@ -24,25 +38,41 @@ class IdleSteps:
     def __init__(self) -> None:
         self._in_a_row = 0
 
-    def note(self, step: int, why: str | None, *, never_learned: bool = False) -> None:
-        """Hear of a step; ``why`` says what kept it from an update, None if it made one.
+    def note(self, step: int, idle: Idle | None, *, never_learned: bool = False) -> None:
+        """Hear of a step.
 
         Args:
             step: its number.
-            why: ends a sentence.
+            idle: what kept it from an update, None if it made one.
             never_learned: the run is at its end without a single update.
 
         Raises:
             ConfigError: it was the fifth without an update in a row, or the run never made one.
         """
-        if why is None:
+        if idle is None:
             self._in_a_row = 0
             return
         self._in_a_row += 1
         if self._in_a_row == MOST_IDLE_STEPS or never_learned:
-            raise ConfigError(f"{self._in_a_row} steps in a row taught the policy nothing, the last is {step}: {why}")
+            raise idle.error(f"{self._in_a_row} steps in a row taught the policy nothing, the last is {step}")
         if self._in_a_row == 1:
-            logger.warning("step %d taught the policy nothing: %s", step, why)
+            logger.warning("step %d taught the policy nothing: %s", step, idle.why)
+
+
+@contextmanager
+def ruins_discarded(learner: Learner, progress: Progress) -> Iterator[None]:
+    """Delete the checkpoints of the version at hand when it turns out to be ruined: nothing is learned from there."""
+    try:
+        yield
+    except DivergedError:
+        learner.discard(progress.policy_version)
+        raise
+
+
+def not_finite(policy_version: int) -> Idle:
+    """Numbers of the policy, or gradients, are not finite after so many updates."""
+    remedy = _GO_BACK if policy_version > 0 else "start anew, in another run_dir, with another policy.model"
+    return Idle(f"the policy's loss or its gradients are not finite: {remedy}", is_ruined=policy_version > 0)
 
 
 def why_idle(
@@ -50,7 +80,8 @@ def why_idle(
     groups: Sequence[RolloutGroup],
     table: RewardTable,
     read_answer: Callable[[str], Answer | ParseFailure],
-) -> str:
+    policy_version: int,
+) -> Idle:
     """What kept a step from an update: what happened to most of its answers, with an example.
 
     Args:
@@ -58,9 +89,10 @@ def why_idle(
         groups: B, as sampled.
         table: their rewards, fields [B, K].
         read_answer: the reward's parser.
+        policy_version: updates so far.
     """
     if batch.groups:
-        return NOT_FINITE
+        return not_finite(policy_version)
     fates = Counter(
         _fate(completion, read_answer(completion.text), group.problem, is_read=bool(is_read))
         for group, parsed in zip(groups, table.parsed, strict=True)
@@ -70,11 +102,10 @@ def why_idle(
     for fate, count in fates.items():
         by_remedy[fate.remedy] += count
     [(remedy, count)] = by_remedy.most_common(1)
-    what, example = next((fate.what, fate.example) for fate, _ in fates.most_common() if fate.remedy == remedy)
-    return (
-        f"{count} of {fates.total()} answers {what}, for example {example!r}; "
-        f"start anew, in another run_dir, with {remedy}"
-    )
+    fate = next(fate for fate, _ in fates.most_common() if fate.remedy == remedy)
+    is_ruined = fate.is_unreadable and policy_version > 0
+    advice = _GO_BACK if is_ruined else f"start anew, in another run_dir, with {remedy}"
+    return Idle(f"{count} of {fates.total()} answers {fate.what}, for example {fate.example!r}; {advice}", is_ruined)
 
 
 @dataclass(frozen=True)
@@ -84,6 +115,7 @@ class _Fate:
     what: str
     remedy: str
     example: str = field(compare=False)
+    is_unreadable: bool = False
 
 
 def _fate(completion: Completion, answer: Answer | ParseFailure, problem: str | None, *, is_read: bool) -> _Fate:
@@ -95,6 +127,6 @@ def _fate(completion: Completion, answer: Answer | ParseFailure, problem: str | 
         return _Fate("earned what the others about their picture earned", remedy, example)
     if completion.finish_reason == "length":
         what = f"were cut off at rollout.max_tokens without a readable score ({answer.reason})"
-        return _Fate(what, "a larger rollout.max_tokens", example)
+        return _Fate(what, "a larger rollout.max_tokens", example, is_unreadable=True)
     remedy = "a policy that answers policy.prompt in its format"
-    return _Fate(f"have no readable score ({answer.reason})", remedy, example)
+    return _Fate(f"have no readable score ({answer.reason})", remedy, example, is_unreadable=True)

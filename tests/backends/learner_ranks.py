@@ -28,6 +28,16 @@ STAGES = (0, 2, 3)
 MICRO_BATCH_TOKENS = (110, 16_384)  # one group in each micro-batch; everything in one
 PLAIN_PATH = 0
 NUM_STEPS = 10
+OFFLOADED = {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True}
+READINGS = {  # by number of ranks: checkpoints of the other number, and settings that read them
+    1: {
+        "0": {"zero_stage": 2, "offload_optimizer": True},
+        "2": OFFLOADED,
+        "3": {"zero_stage": 0},
+        "lora": {"zero_stage": 0, "lora": LoraConfig(rank=4, alpha=8)},
+    },
+    2: {"0": {"zero_stage": 3}, "lora": OFFLOADED | {"lora": LoraConfig(rank=4, alpha=8)}},
+}
 Tensors = dict[str, torch.Tensor]
 
 
@@ -67,7 +77,8 @@ class Scenarios:
     def __init__(self, policy: Path, out: Path) -> None:
         self.policy, self.out, self.batch = policy, out, make_batch(policy)
         self.small = first_two(self.batch)  # where it is about weights and counters, not about sums over groups
-        self.stages = STAGES if int(os.environ["WORLD_SIZE"]) > 1 else STAGES[:1]  # one rank shards nothing
+        self.num_ranks = int(os.environ["WORLD_SIZE"])
+        self.stages = STAGES if self.num_ranks > 1 else STAGES[:1]  # one rank shards nothing
 
     def learner(self, dtype: str = "float32", **settings: object) -> DeepSpeedLearner:
         config = DeepSpeedLearnerConfig(**({"learning_rate": 1e-3, "num_threads": 1} | settings))
@@ -137,6 +148,16 @@ class Scenarios:
                 "weights": (weights_of(whole), weights_of(second)),
                 "versions": (whole.policy_version, second.policy_version),
             }
+        return found
+
+    def other_layouts(self) -> object:
+        """What two updates say after each checkpoint of `resume` with the other number of ranks."""
+        found = {}
+        for written, settings in READINGS[self.num_ranks].items():
+            learner = self.learner(**settings)
+            learner.load(self.out.parent / f"ranks-{3 - self.num_ranks}" / f"checkpoint-{written}")
+            batches = [first_two(make_batch(self.policy, seed)) for seed in (2, 3)]
+            found[written] = [learner.update(batch).metrics for batch in batches]
         return found
 
     def parts(self) -> object:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learner_ranks import MICRO_BATCH_TOKENS, PLAIN_PATH, STAGES, make_batch
+from learner_ranks import MICRO_BATCH_TOKENS, PLAIN_PATH, READINGS, STAGES, make_batch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -22,7 +22,18 @@ from ray_iqa.types import TrainingGroup, WeightSnapshot
 PROGRAM = Path(__file__).parent / "learner_ranks.py"
 SCENARIOS = {
     1: ("gradients", "local_counts", "resume", "skips", "bfloat16", "offload", "clipping", "changed_image"),
-    2: ("gradients", "qwen3_vl", "local_counts", "resume", "parts", "skips", "bfloat16", "clipping", "lost_image"),
+    2: (
+        "gradients",
+        "qwen3_vl",
+        "local_counts",
+        "resume",
+        "parts",
+        "skips",
+        "bfloat16",
+        "clipping",
+        "lost_image",
+        "other_layouts",
+    ),
 }
 SHARDED = [(1, STAGES[0]), *((2, stage) for stage in STAGES)]  # ranks and stages; one rank shards nothing
 
@@ -39,12 +50,14 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcomes(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Results of every scenario by number of ranks."""
-    folders = {num_ranks: tmp_path_factory.mktemp(f"ranks-{num_ranks}") for num_ranks in SCENARIOS}
-    for num_ranks, folder in folders.items():
+    home = tmp_path_factory.mktemp("learners")
+    folders = {num_ranks: home / f"ranks-{num_ranks}" for num_ranks in SCENARIOS}
+    for num_ranks, scenarios in [*SCENARIOS.items(), (1, ("other_layouts",))]:  # they read what the others wrote
+        folders[num_ranks].mkdir(exist_ok=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        run_ranks(num_ranks, port, [str(policy), str(folder), *SCENARIOS[num_ranks]])
+        run_ranks(num_ranks, port, [str(policy), str(folders[num_ranks]), *scenarios])
     return folders
 
 
@@ -141,6 +154,19 @@ def test_a_resumed_run_continues_exactly(outcomes: dict[int, Path], num_ranks: i
         }
     whole_weights, resumed_weights = found["weights"]
     assert all(whole_weights[name].equal(resumed_weights[name]) for name in whole_weights)
+
+
+@pytest.mark.parametrize(("num_ranks", "written"), [(ranks, case) for ranks in READINGS for case in READINGS[ranks]])
+def test_another_number_of_ranks_and_another_stage_continue_the_run(
+    outcomes: dict[int, Path], num_ranks: int, written: str
+) -> None:
+    """As the ranks that wrote the checkpoint would, up to the order of sums."""
+    case = written if written == "lora" else int(written)
+    expected, _ = outcome(outcomes, 3 - num_ranks, "resume")[case]["metrics"]
+    found = outcome(outcomes, num_ranks, "other_layouts")[written]
+    for wanted, metrics in zip(expected, found, strict=True):
+        for name in wanted.keys() - {"learner/seconds", "learner/tokens_per_second"}:
+            assert metrics[name] == pytest.approx(wanted[name], rel=1e-5, abs=1e-7), name
 
 
 def moved(part: dict[str, Any]) -> set[str]:
