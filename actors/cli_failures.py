@@ -53,7 +53,7 @@ def check_words(words: Sequence[str]) -> None:
             raise ConfigError(f"argument {place},{before}, is empty; is a variable of the shell not set?")
         if "\0" in word:
             raise ConfigError(f"no argument may hold a NUL character, got {word!r}")
-        if words[0] in EXTRAS and EXTRAS[words[0]] == "train" and path_text(word) != word:
+        if EXTRAS.get(words[0]) == "train" and path_text(word) != word:
             raise ConfigError(
                 f"Ray takes UTF-8 on its command line only, got {path_text(word)}; make a link to it with another name"
             )

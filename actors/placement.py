@@ -11,7 +11,7 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.autoscaler import autoscaler_activity, has_autoscaler, is_beyond_limits
-from actors.ray_signals import end_groups, own_signals
+from actors.ray_signals import end_sessions, own_signals
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ResourceError
@@ -59,7 +59,7 @@ def disconnect() -> None:
     """Leave the cluster; one that `connect` has started ends, with all its processes."""
     with own_signals():
         ray.shutdown()
-    end_groups()
+    end_sessions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,24 @@ To be removed when Ray starts daemons in sessions of their own (there is no issu
 
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ray._private import services, utils
 
-_KILL_AT_END = 'while read group; do groups="$groups -$group"; done; kill -s KILL -- $groups'
-"""Reads process groups until nobody holds the other end of the pipe any more."""
+_KILL_AT_END = """
+import os, signal, sys
+sessions = {int(line) for line in sys.stdin}
+for name in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        if os.getsid(int(name)) in sessions:
+            os.kill(int(name), signal.SIGKILL)
+    except OSError:
+        pass
+"""
+"""Reads sessions until nobody holds the other end of the pipe any more, and kills all that is in them."""
 _guards: "list[subprocess.Popen[bytes]]" = []
 
 
@@ -32,7 +42,7 @@ def own_signals() -> Iterator[None]:
 
     def start(*arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":  # noqa: ANN401 - of Popen
         daemon: subprocess.Popen[bytes] = popen(*arguments, start_new_session=True, **options)
-        _guard_group(daemon.pid)
+        _guard_session(daemon.pid)
         return daemon
 
     services.ConsolePopen, utils.set_sigterm_handler = start, lambda _handler: None
@@ -43,15 +53,15 @@ def own_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, handler)  # Ray's C++ has its own, below Python's
 
 
-def end_groups() -> None:
+def end_sessions() -> None:
     """End what a local cluster has left behind after its shutdown."""
     while _guards:
         _guards.pop().communicate()
 
 
-def _guard_group(leader: int) -> None:
+def _guard_session(leader: int) -> None:
     if not _guards:
-        command, quiet = ["/bin/sh", "-c", _KILL_AT_END], subprocess.DEVNULL
+        command, quiet = [sys.executable, "-IS", "-c", _KILL_AT_END], subprocess.DEVNULL
         _guards.append(
             subprocess.Popen(
                 command, bufsize=0, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True

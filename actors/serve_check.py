@@ -35,7 +35,10 @@ def check_file(path: Path) -> list[str]:
     try:
         ServeDeploySchema.model_validate(tree)
     except ValidationError as error:
-        findings += error_sentences(error, ServeDeploySchema)
+        # What is checked below looks at values that have the right shapes.
+        return list(dict.fromkeys([*findings, *error_sentences(error, ServeDeploySchema)]))
+    except (AttributeError, TypeError) as error:  # of Serve's own validators
+        return [*findings, f"a value has another shape than Serve's files have: {error}"]
     for number, application in enumerate(tree.get("applications") or []):
         if isinstance(application, dict) and application.get("import_path") == _BUILDER:
             findings += _check_application(application, f"applications.{number}", tree)

@@ -51,10 +51,11 @@ class Signalled:
             assert time.monotonic() < until, self.said
             time.sleep(0.01)
 
-    def send(self, number: signal.Signals) -> None:
-        """Signal the group and note whom it must not reach."""
+    def send(self, *numbers: signal.Signals) -> None:
+        """Signal the group, whose other members are noted before."""
         self._others()
-        os.killpg(self.process.pid, number)
+        for number in numbers:
+            os.killpg(self.process.pid, number)
 
     def end(self, within_s: float) -> int:
         """The exit code, after which nothing that was started is left for longer than a few seconds."""

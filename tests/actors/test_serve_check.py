@@ -67,6 +67,31 @@ def test_what_is_no_config_is_said(tmp_path: Path) -> None:
         check_file(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("applications: 3", "applications: Input should be a valid list, got 3"),
+        (
+            "applications: [{import_path: 'serve_app:build_app', deployments: [1]}]",
+            "a value has another shape",
+        ),
+        ("applications: [{import_path: 'serve_app:build_app', deployments: 3}]", "applications.0.deployments: Input"),
+        ("{http_options: 5, applications: [{import_path: 'serve_app:build_app'}]}", "http_options: Input should be"),
+    ],
+)
+def test_values_of_other_shapes_are_findings(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "serve.yaml"
+    path.write_text(text)
+    assert any(finding.startswith(sentence) for finding in check_file(path))
+
+
+def test_a_key_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "serve.yaml"
+    path.write_text("applications:\n- name: a\n  route_prefix: /\n  name: b\n")
+    with pytest.raises(ConfigError, match="line 4 is not valid YAML: the key 'name' is already at line 2"):
+        check_file(path)
+
+
 def test_a_made_key_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "key", "team-a"]) == 0
     line, said = capsys.readouterr()

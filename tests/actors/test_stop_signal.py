@@ -56,9 +56,7 @@ def script(text: str, terminal: int | None = None) -> Signalled:
 def test_one_request_finishes_the_step_in_hand_even_when_it_is_sent_twice() -> None:
     job = script(STEPS)
     job.await_words("begins 1")
-    job.send(signal.SIGTERM)
-    time.sleep(0.1)
-    job.send(signal.SIGTERM)  # as `timeout`, which signals its child and then the group
+    job.send(signal.SIGTERM, signal.SIGHUP)  # as `timeout` and shells do, their child and then its group
     assert job.end(within_s=10) == 143
     assert job.said.splitlines() == ["begins 1", "finishing step 1, then saving; again: stop now", "saved 1"]
 
@@ -102,8 +100,7 @@ def test_any_other_command_ends_with_a_sentence_however_often_it_is_asked(tmp_pa
 def test_a_local_cluster_works_on_when_the_group_is_signalled_and_goes_with_a_killed_driver() -> None:
     job = script(CLUSTER)
     job.await_words("has begun")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # within half a second: one request
-        job.send(number)
+    job.send(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # one request
     job.await_words("worked worked")
     job.send(signal.SIGKILL)
     assert job.end(within_s=10) == -signal.SIGKILL
