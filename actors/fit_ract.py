@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from actors.fit_rali import annotation_files
-from actors.learner import LearnerGroup, is_complete, is_done, lone_learner, newest_step
+from actors.learner import LearnerGroup, is_complete, is_done, lone_learner
 from actors.stop_signal import STOPPED, StopRequest
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.checkpoints import CheckpointStore
@@ -29,6 +29,7 @@ from ray_iqa.grpo.idle_steps import IdleSteps, not_finite, ruins_discarded
 from ray_iqa.preflight import check_model, check_pictures, output_folder
 from ray_iqa.rali.ract import LessonPlan, lessons
 from ray_iqa.rali.records import read_records
+from ray_iqa.remote_checkpoints import newest_step
 from ray_iqa.run_directory import RunDirectory
 from ray_iqa.telemetry.curves import Curves
 from ray_iqa.types import Progress

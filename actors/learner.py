@@ -162,14 +162,6 @@ def is_done(step: int, num_steps: int) -> bool:
     return step >= num_steps
 
 
-def newest_step(store: Checkpoints) -> int:
-    """The step that a run continues after, once its run directory has the logs up to there; 0 at the start."""
-    if isinstance(store, RemoteCheckpointStore):
-        store.restore_logs()
-    latest = store.latest()
-    return 0 if latest is None else latest[1].step
-
-
 class LearnerGroup:
     """`protocols.Learner` over all ranks."""
 

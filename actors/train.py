@@ -15,7 +15,7 @@ from actors.dashboard_metrics import DashboardMetrics
 from actors.elastic_rollouts import ElasticRollouts
 from actors.fleet import Fleet
 from actors.fleet_size import FleetSize
-from actors.learner import Checkpoints, LearnerGroup, is_complete, is_done, launch_ranks, newest_step
+from actors.learner import Checkpoints, LearnerGroup, is_complete, is_done, launch_ranks
 from actors.placement import (
     Layout,
     connect,
@@ -43,7 +43,7 @@ from ray_iqa.grpo.advantages import dr_grpo_advantages, group_relative_advantage
 from ray_iqa.grpo.rollouts import OnPolicyRollouts, PrefetchedRollouts
 from ray_iqa.preflight import Inputs, check_inputs
 from ray_iqa.protocols import RolloutSource
-from ray_iqa.remote_checkpoints import RemoteCheckpointStore
+from ray_iqa.remote_checkpoints import RemoteCheckpointStore, newest_step
 from ray_iqa.remote_files import RemoteFolder, uri_below
 from ray_iqa.run_directory import RunDirectory
 from ray_iqa.seeds import derive_seed

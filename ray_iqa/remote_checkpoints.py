@@ -123,5 +123,13 @@ class RemoteCheckpointStore:
         self._remote.delete_folder(name)
 
 
+def newest_step(store: CheckpointStore | RemoteCheckpointStore) -> int:
+    """The step that a run continues after, once its run directory has the logs up to there; 0 at the start."""
+    if isinstance(store, RemoteCheckpointStore):
+        store.restore_logs()
+    latest = store.latest()
+    return 0 if latest is None else latest[1].step
+
+
 def _name(step: int) -> str:
     return f"checkpoints/step-{step:06d}"

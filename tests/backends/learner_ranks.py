@@ -31,12 +31,12 @@ NUM_STEPS = 10
 OFFLOADED = {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True}
 READINGS = {  # by number of ranks: checkpoints of the other number, and settings that read them
     1: {
-        "0": {"zero_stage": 2, "offload_optimizer": True},
-        "2": OFFLOADED,
-        "3": {"zero_stage": 0},
+        0: {"zero_stage": 2, "offload_optimizer": True},
+        2: OFFLOADED,
+        3: {"zero_stage": 0},
         "lora": {"zero_stage": 0, "lora": LoraConfig(rank=4, alpha=8)},
     },
-    2: {"0": {"zero_stage": 3}, "lora": OFFLOADED | {"lora": LoraConfig(rank=4, alpha=8)}},
+    2: {0: {"zero_stage": 3}, "lora": OFFLOADED | {"lora": LoraConfig(rank=4, alpha=8)}},
 }
 Tensors = dict[str, torch.Tensor]
 
