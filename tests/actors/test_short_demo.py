@@ -16,6 +16,7 @@ from transformers import AutoModelForImageTextToText
 
 from actors.demo import run
 from actors.demo_rali import warm_clip
+from actors.stop_signal import StopRequest
 from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.policy import PolicyConfig
@@ -134,5 +135,12 @@ def test_permuted_labels_teach_as_many_steps_nothing(home: Path, tmp_path: Path)
 
 def test_a_wrong_setting_is_said_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'learning_rate'"):
-        run(str(tmp_path / "demo"), 0, ["learner.lerning_rate=1"], permute_labels=False)
+        run(
+            str(tmp_path / "demo"),
+            0,
+            ["learner.lerning_rate=1"],
+            StopRequest(),
+            permute_labels=False,
+            change_learning=False,
+        )
     assert not (tmp_path / "demo").exists()

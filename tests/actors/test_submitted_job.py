@@ -78,9 +78,9 @@ def test_the_submitted_code_trains_and_the_exit_code_is_the_jobs(
     assert done.returncode == 0, done.stdout[-3000:]
     assert "Exported policy" in done.stdout
     log = rows(tmp_path / "run")
-    assert [row["step"] for row in log] == [1, 2]
-    assert "submitted/reward/mean" in log[0]
-    assert "submitted/policy/learning_rate" in log[0]
+    assert [row["step"] for row in log] == [0, 1, 2]
+    assert "submitted/reward/mean" in log[1]
+    assert "submitted/policy/learning_rate" in log[1]
 
 
 def test_a_job_that_cannot_work_fails_with_the_sentence(start: Start, cluster: dict[str, str], clone: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_stopped_training_job_resumes_under_its_name(
     again = subprocess.run(submit, cwd=clone, env=cluster, capture_output=True, text=True, timeout=500, check=False)
     assert again.returncode == 0, again.stdout[-3000:]
     assert "Exported policy" in again.stdout
-    assert [row["step"] for row in rows(tmp_path / "run")] == list(range(1, 31))
+    assert [row["step"] for row in rows(tmp_path / "run")] == list(range(31))
     calls = {event["name"] for event in json.loads((tmp_path / "run" / "timeline.json").read_text())}
     assert {"sample", "update", "save"} <= calls
 

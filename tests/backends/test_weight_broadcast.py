@@ -193,6 +193,7 @@ def test_an_image_seen_before_is_encoded_anew(
 ) -> None:
     image = bench.images[0]
     before = bench.sampler.sample([image], SPEC)[0].completions[0]
+    send(sender, bench, model, 11)  # now the sampler has seen the picture of the canary, too
     perturb(model, seed=12, scale=1.0, only="visual")
 
     with monkeypatch.context() as patch:  # the trap: everything is reset but the vision features
