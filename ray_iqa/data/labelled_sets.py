@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ray_iqa.data.datasets.listing import public_dataset
 from ray_iqa.data.located import read_located
+from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow, labelled_image, rows_of_split
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
@@ -75,7 +76,7 @@ def check_union(name: str, images: Sequence[LabelledImage]) -> None:
     Raises:
         DataError: ids that are not unique, two directions, or scenes for some images only.
     """
-    pictures = ((f"picture {image.image_path}", image.image_id, image) for image in images)
+    pictures = ((f"picture {image.image_path}", whole(image.image_id), image) for image in images)
     once(pictures, f"in the sources of dataset {name!r} image_id {{!r}}")
     if len({image.higher_is_better for image in images}) > 1:
         raise DataError(f"the sources of dataset {name!r} must agree on direction, but some say higher and some lower")

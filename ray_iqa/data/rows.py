@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from ray_iqa.data.names import whole
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.path_text import path_text
@@ -79,18 +80,18 @@ def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: val
     if direction not in ("higher", "lower"):
         raise DataError(f"{place}: direction must be 'higher' or 'lower' (which is better), got {direction!r}")
     row = ManifestRow(
-        dataset=_required_text(record, "dataset", place),
-        image_id=_required_text(record, "image_id", place),
-        path=_required_text(record, "path", place),
+        dataset=required_text(record, "dataset", place),
+        image_id=required_text(record, "image_id", place),
+        path=required_text(record, "path", place),
         ref_id=_text(record, "ref_id", place),
         group_id=_text(record, "group_id", place),
         distortion=_text(record, "distortion", place),
         level=_count(record, "level", place),
         mos=mos,
-        mos_std=_number(record, "mos_std", place),
+        mos_std=number_in(record, "mos_std", place),
         direction=cast(Direction, direction),
-        scale_min=_number(record, "scale_min", place),
-        scale_max=_number(record, "scale_max", place),
+        scale_min=number_in(record, "scale_min", place),
+        scale_max=number_in(record, "scale_max", place),
         split=_text(record, "split", place),
         licence=_text(record, "licence", place),
     )
@@ -102,11 +103,11 @@ def unique_rows(placed: Iterable[tuple[str, ManifestRow]]) -> list[ManifestRow]:
     """The rows of (place, row), checked against each other.
 
     Raises:
-        DataError: an image_id that a dataset has twice, or a dataset whose rows disagree on ``direction``; names both
-            places.
+        DataError: an image_id that a dataset has twice, however spelled, or a dataset whose rows disagree on
+            ``direction``; names both places.
     """
     rows = list(placed)
-    ids = ((place, (row.image_id, row.dataset), row) for place, row in rows)
+    ids = ((place, (whole(row.image_id), row.dataset), row) for place, row in rows)
     once(ids, "image_id {0[0]!r} of dataset {0[1]!r}")
     direction_of: dict[str, tuple[str, str]] = {}
     for place, row in rows:
@@ -139,10 +140,40 @@ def required_number(record: Mapping[str, Any], column: str, place: str) -> float
     Raises:
         DataError: begins with ``place`` and names column and value; also for what is absent.
     """
-    number = _number(record, column, place)
+    number = number_in(record, column, place)
     if number is None:
         raise DataError(f"{place}: {column} must be a number, got {record.get(column)!r}")
     return number
+
+
+def number_in(record: Mapping[str, Any], column: str, place: str) -> float | None:  # Any: as `parse_row`
+    """The number in a column; None for nothing and for NaN, as tables write an empty cell.
+
+    Raises:
+        DataError: begins with ``place`` and names column and value.
+    """
+    value = record.get(column)
+    if value is None or value == "":
+        return None
+    try:
+        number = math.inf if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.inf
+    if math.isinf(number):
+        raise DataError(f"{place}: {column} must be a number, got {value!r}")
+    return None if math.isnan(number) else number
+
+
+def required_text(record: Mapping[str, Any], column: str, place: str) -> str:  # Any: as `parse_row`
+    """The text in a column, a whole number as its digits.
+
+    Raises:
+        DataError: begins with ``place`` and names column and value; also for what is absent.
+    """
+    text = _text(record, column, place)
+    if text is None:
+        raise DataError(f"{place}: {column} must not be empty")
+    return text
 
 
 def _check_scale(row: ManifestRow, place: str) -> None:
@@ -156,21 +187,8 @@ def _check_scale(row: ManifestRow, place: str) -> None:
         raise DataError(f"{place}: mos must lie in scale_min to scale_max, {low!r} to {high!r}, got {row.mos!r}")
 
 
-def _number(record: Mapping[str, Any], column: str, place: str) -> float | None:
-    value = record.get(column)
-    if value is None or value == "":
-        return None
-    try:
-        number = math.inf if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.inf
-    if math.isinf(number):
-        raise DataError(f"{place}: {column} must be a number, got {value!r}")
-    return None if math.isnan(number) else number
-
-
 def _count(record: Mapping[str, Any], column: str, place: str) -> int | None:
-    number = _number(record, column, place)
+    number = number_in(record, column, place)
     if number is None:
         return None
     if number < 0 or number != int(number):
@@ -187,10 +205,3 @@ def _text(record: Mapping[str, Any], column: str, place: str) -> str | None:
     if "\0" in str(value):
         raise DataError(f"{place}: {column} must not hold a NUL character, got {value!r}")
     return path_text(str(value))
-
-
-def _required_text(record: Mapping[str, Any], column: str, place: str) -> str:
-    text = _text(record, column, place)
-    if text is None:
-        raise DataError(f"{place}: {column} must not be empty")
-    return text

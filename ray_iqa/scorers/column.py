@@ -1,16 +1,18 @@
 """Scores that are already in a file."""
 
-import math
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from ray_iqa.data.manifest import file_records
 from ray_iqa.data.names import match_names, whole
+from ray_iqa.data.rows import number_in, required_text
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.evaluation_records import Prediction
 from ray_iqa.types import LabelledImage
 
+logger = logging.getLogger(__name__)
 _PATHS = ("image_path", "path")
 _Rows = dict[tuple[str, str], tuple[str, str]]  # key of the file's row by key of the image
 
@@ -19,7 +21,8 @@ class ColumnScorer:
     """One column of a csv, jsonl or parquet file, as any tool may have written it.
 
     A row belongs to an image by ``image_id`` (and ``dataset``, where that column is there); without ``image_id`` by
-    ``image_path`` or ``path``, as `match_names` has it. An empty score is a failed image, and so is one without a row.
+    ``image_path`` or ``path``, as `match_names` has it. An empty score is a failed image, and so is one without a row;
+    how many rows are of no image is said.
 
     Args:
         file: with a header.
@@ -45,22 +48,28 @@ class ColumnScorer:
                     f"{place}: there must be a column {column!r} and one of image_id, {', '.join(_PATHS)}, "
                     f"found {', '.join(record)}"
                 )
-            key = self._key(record.get("dataset"), str(record[key_column]))
-            found.append((place, key, _number(record[column], column, place)))
+            dataset = required_text(record, "dataset", place) if self._with_dataset else ""
+            key = dataset, whole(required_text(record, key_column, place))
+            found.append((place, key, number_in(record, column, place)))
         self._scores = once(found, "a row for {0[1]!r}, of which every image must have one,")
 
     def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
         """See `Scorer.predict`; takes all images that are to be scored, to see which of them a row means.
 
         Raises:
-            DataError: a row fits two images, or two rows fit an image, equally well.
+            DataError: a row fits two images, or two rows fit an image, equally well, or no row fits any.
         """
-        keys = [self._key(image.dataset, image.image_id if self._by_id else image.image_path) for image in images]
+        names = [whole(image.image_id if self._by_id else image.image_path) for image in images]
+        keys = [(image.dataset if self._with_dataset else "", name) for image, name in zip(images, names, strict=True)]
         rows = self._rows_by_id(images, keys) if self._by_id else self._rows_by_path(keys)
+        left = self._scores.keys() - rows.values()
+        if not rows:
+            found = f"such as {_said(min(left))}; the first image is {_said(keys[0])}" if left else "for it has none"
+            raise DataError(f"no row of {self._file} is of one of the images, {found}")
+        if left:
+            counts = f"{len(left):,} of {len(self._scores):,} rows of {self._file.name}"
+            logger.warning("%s are of none of the images, such as %s", counts, _said(min(left)))
         return [self._prediction(rows.get(key)) for key in keys]
-
-    def _key(self, dataset: object, name: str) -> tuple[str, str]:
-        return str(dataset) if self._with_dataset else "", name if self._by_id else whole(name)
 
     def _rows_by_id(self, images: Sequence[LabelledImage], keys: Sequence[tuple[str, str]]) -> _Rows:
         places = (f"image {image.image_id!r} of {image.dataset!r}" for image in images)
@@ -85,13 +94,5 @@ class ColumnScorer:
         return Prediction(score=self._sign * score)
 
 
-def _number(value: object, column: str, place: str) -> float | None:
-    if value is None or value == "":
-        return None
-    try:
-        number = float(value)  # type: ignore[arg-type] # whatever it is, float says what it thinks of it
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{place}: {column} must be a number, got {value!r}") from error
-    if math.isinf(number):
-        raise DataError(f"{place}: {column} must be finite, got {value!r}")
-    return None if math.isnan(number) else number  # NaN is how tables write an empty cell
+def _said(key: tuple[str, str]) -> str:
+    return " of ".join(repr(part) for part in reversed(key) if part)

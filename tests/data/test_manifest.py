@@ -88,6 +88,7 @@ def test_byte_order_mark_extra_columns_and_quoted_line_breaks(tmp_path: Path) ->
         ("d,2,b.png,3,up,train", r"line 3: direction must be 'higher' or 'lower' .*, got 'up'"),
         ("d,2,b.png,3,lower,train", r"line 3: .* one direction, got 'lower' but 'd' is 'higher' at koniq\.csv line 2"),
         ("d,1,b.png,3,higher,train", r"line 3: image_id '1' of dataset 'd' is already at koniq\.csv line 2"),
+        ("d,./1,b.png,3,higher,train", r"line 3: image_id '1' of dataset 'd' is already at koniq\.csv line 2"),
         ("d,2,,3,higher,train", r"line 3: path must not be empty"),
         ("d,2", r"line 3: mos must be a number, got None"),
         ("d,2,b.png,3,higher,train,7", r"line 3: more fields than the header has columns"),

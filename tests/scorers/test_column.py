@@ -73,9 +73,12 @@ def test_an_id_of_two_datasets_needs_the_dataset(tmp_path: Path) -> None:
         ("image_id,b\n1,2\n", "s.csv line 2: there must be a column 'a' and one of image_id, image_path, path"),
         ("name,a\n1,2\n", "s.csv line 2: there must be a column 'a' and one of"),
         ("image_id,a\n1,good\n", "s.csv line 2: a must be a number, got 'good'"),
-        ("image_id,a\n1,inf\n", "s.csv line 2: a must be finite, got 'inf'"),
+        ("image_id,a\n1,inf\n", "s.csv line 2: a must be a number, got 'inf'"),
+        ("image_id,dataset,a\n1,,2\n", "s.csv line 2: dataset must not be empty"),
+        ("path,a\n,2\n", "s.csv line 2: path must not be empty"),
         ("image_id,a,b,a\n1,2,5,3\n", "s.csv line 1 column 4: the name 'a' is already at s.csv line 1 column 2"),
         ("path,a\nx/1,2\n./x/1,3\n", "s.csv line 3: a row for 'x/1', .* is already at s.csv line 2"),
+        ("image_id,a\nx/1,2\n./x/1,3\n", "s.csv line 3: a row for 'x/1', .* is already at s.csv line 2"),
         ("image_id,a\n1,2\n1,3\n", "s.csv line 3: a row for '1', .* is already at s.csv line 2"),
     ],
 )
@@ -83,3 +86,28 @@ def test_bad_files_are_one_sentence(text: str, sentence: str, tmp_path: Path) ->
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(DataError, match=sentence):
         ColumnScorer(tmp_path / "s.csv", "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("image_id,a\n7,2\n8,3\n", "no row of .*s.csv is of one of the images, such as '7'; the first image is '1'"),
+        ("dataset,image_id,a\ne,1,2\n", "such as '1' of 'e'; the first image is '1' of 'd'"),
+        ("image_id,a\n1.png,2\n", "such as '1.png'; the first image is '1'"),
+        ("path,a\n/data/1.PNG,2\n", "such as '/data/1.PNG'; the first image is '/data/1.png'"),
+        ("path,a\n", "no row of .*s.csv is of one of the images, for it has none"),
+        ("", "no row of .*s.csv is of one of the images, for it has none"),
+    ],
+)
+def test_a_file_of_other_pictures_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=sentence):
+        scores_of(tmp_path / "s.csv", text, "a", image("1"), image("2"))
+
+
+def test_rows_of_other_pictures_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = "image_id,a\n./1,2\nq,3\np,4\n"
+    assert scores_of(tmp_path / "s.csv", text, "a", image("1"), image("2")) == [2.0, None]
+    assert caplog.messages == ["2 of 3 rows of s.csv are of none of the images, such as 'p'"]
+    caplog.clear()
+    assert scores_of(tmp_path / "s.csv", "path,a\n1.png,2\n", "a", image("1"), image("2")) == [2.0, None]
+    assert caplog.messages == []

@@ -42,8 +42,8 @@ def read_deqa_base(folder: Path, source: Source) -> list[ManifestRow]:
         place = f"mos.json entry {name!r}"
         if not isinstance(label, dict) or "mos" not in label:
             raise DataError(f"{place}: must be an object with 'mos', got {label!r}")
-        rows.append(source.row(place, name=name, mos=label["mos"], mos_std=label.get("std")))
-    return split_by_lists(rows, read_split_list(folder / "split.json"))
+        rows.append((place, source.row(place, name=name, mos=label["mos"], mos_std=label.get("std"))))
+    return split_by_lists(unique_rows(rows), read_split_list(folder / "split.json"))
 
 
 def write_deqa(folder: Path, rows: Sequence[ManifestRow], images: Path) -> None:
