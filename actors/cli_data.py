@@ -84,7 +84,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from ray_iqa.data.rows import unique_rows
     from ray_iqa.preflight import check_model, check_pictures
 
-    placed = ((row.path, row) for manifest in arguments.manifests for row in read_located(manifest))
+    placed = ((f"{file}: {row.path}", row) for file in arguments.manifests for row in read_located(file))
     rows = unique_rows(placed)
     findings = check_rows(rows, complete=not arguments.part, open_images=not arguments.labels_only)
     if arguments.policy is not None:
@@ -153,8 +153,9 @@ def _counts(rows: Sequence["ManifestRow"]) -> str:
 
 
 def _shares(words: Sequence[str]) -> dict[str, float]:
+    shares = _pairs(words, "--shares")
     try:
-        return {split: float(share) for split, share in _pairs(words, "--shares").items()}
+        return {split: float(share) for split, share in shares.items()}
     except ValueError as error:
         raise DataError(f"--shares must be SPLIT=SHARE with numbers, got {' '.join(words)}") from error
 
@@ -162,8 +163,8 @@ def _shares(words: Sequence[str]) -> dict[str, float]:
 def _pairs(words: Sequence[str], option: str) -> dict[str, str]:
     pairs = {}
     for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or name in pairs:
+        name, _, value = word.partition("=")
+        if not (name and value) or name in pairs:
             raise DataError(f"{option} must be NAME=VALUE, each name once, got {word!r} in {' '.join(words)!r}")
         pairs[name] = value
     return pairs

@@ -34,7 +34,7 @@ def split_by_reference(rows: Sequence[ManifestRow], shares: Mapping[str, float],
         DataError: the shares do not add up, a dataset has too few contents to give each split one, or a public
             dataset that shows its contents several times has rows without ``ref_id``.
     """
-    if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values(), default=0) <= 0:
+    if not (abs(sum(shares.values()) - 1) <= 1e-6 and min(shares.values(), default=0) > 0):  # NaN neither
         raise DataError(f"the shares of the splits must be positive and add up to 1, got {dict(shares)}")
     split_of: dict[tuple[str, str], str] = {}
     for dataset in sorted({row.dataset for row in rows}):
@@ -131,6 +131,8 @@ def read_split_list(file: Path) -> list[Listed]:
         place = f"{file.name} line {number}"
         if number == 1:
             unique_columns(line, place)
+            if "split" not in ",".join(line[1:2]).lower():
+                raise DataError(f"{place}: must be a header, of a name and the split, got {','.join(line)!r}")
         elif len(line) == 1 or (line and not (line[0].strip() and line[1].strip())):
             raise DataError(f"{place}: must be a name and its split, got {','.join(line)!r}")
         elif line:

@@ -113,7 +113,8 @@ def test_an_image_in_two_manifests_is_found(tmp_path: Path, capsys: pytest.Captu
         manifest.parent.mkdir()
         manifest.write_text("dataset,image_id,path,mos,direction\nd,1,x.png,1,higher\n")
     assert main(["data", "check", *map(str, manifests)]) == 1
-    sentence = f"{tmp_path}/b/x.png: image_id '1' of dataset 'd' is already at {tmp_path}/a/x.png"
+    first, second = (f"{tmp_path}/{name}/m.csv: {tmp_path}/{name}/x.png" for name in "ab")
+    sentence = f"{second}: image_id '1' of dataset 'd' is already at {first}"
     assert sentence in capsys.readouterr().err
 
 

@@ -231,6 +231,23 @@ def test_an_input_that_is_something_else_is_one_sentence(
     assert said.startswith("ray-iqa: ")
 
 
+@pytest.mark.parametrize(
+    ("shares", "sentence"),
+    [
+        (["train=0.5", "test=nan"], "must be positive and add up to 1"),
+        (["train=0.5", "=0.5"], "--shares must be NAME=VALUE, each name once, got '=0.5'"),
+        (["train=0.5", "test="], "--shares must be NAME=VALUE, each name once, got 'test='"),
+        (["train=0.5", "train=0.5"], "each name once, got 'train=0.5' in 'train=0.5 train=0.5'"),
+        (["train=half"], "--shares must be SPLIT=SHARE with numbers"),
+    ],
+)
+def test_shares_of_another_form(
+    manifest: Path, shares: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["data", "split", str(manifest), str(manifest.with_name("o.csv")), "--shares", *shares]
+    assert sentence in refusal(words, capsys)
+
+
 def test_a_mistake_of_the_program_is_loud(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ValueError("embedded null byte")

@@ -67,7 +67,9 @@ def test_images_without_a_reference_are_their_own_content_or_their_scene() -> No
     assert Counter(row.split for row in split_by_reference(scenes, SHARES, 0)) == {"train": 12, "val": 4, "test": 4}
 
 
-@pytest.mark.parametrize("shares", [{"train": 0.6, "test": 0.3}, {"train": 1.2, "test": -0.2}, {}])
+@pytest.mark.parametrize(
+    "shares", [{"train": 0.6, "test": 0.3}, {"train": 1.2, "test": -0.2}, {}, {"a": 0.5, "b": float("nan")}]
+)
 def test_shares_must_add_up(shares: dict[str, float]) -> None:
     with pytest.raises(DataError, match="add up to 1"):
         split_by_reference(ladder("a", 10), shares, 0)
@@ -125,6 +127,10 @@ def test_device_split_of_piq23_as_distributed(tmp_path: Path) -> None:
         Listed(place="Device Split.csv line 2", name="0_Indoor_Scene_0.jpg", split="train"),
         Listed(place="Device Split.csv line 3", name="1_Indoor_Scene_0.jpg", split="test"),
     ]
+    for text in ("a.jpg,train\nb.jpg,test\n", "IMAGE\na.jpg\n", "a.jpg\n"):  # the first line is no row
+        file.write_text(text)
+        with pytest.raises(DataError, match=r"Device Split.csv line 1: must be a header, of a name and the split"):
+            read_split_list(file)
     file.write_text("IMAGE,SPLIT\na.jpg,\n")
     with pytest.raises(DataError, match=r"Device Split.csv line 2: must be a name and its split, got 'a.jpg,'"):
         read_split_list(file)

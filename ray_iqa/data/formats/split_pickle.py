@@ -31,9 +31,9 @@ def read_split_pickle(file: Path, number: int = 1) -> dict[str, list[int]]:
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise DataError(f"{file} must hold split number {number}, found {found}")
     splits = content[number]
-    if not (isinstance(splits, dict) and all(_is_index_list(indices) for indices in splits.values())):
+    if not (isinstance(splits, dict) and all(isinstance(k, str) and _is_index_list(v) for k, v in splits.items())):
         raise DataError(f"split {number} of {file} must be lists of row numbers by train, val and test")
-    return {str(name): list(indices) for name, indices in splits.items()}
+    return {name: list(indices) for name, indices in splits.items()}
 
 
 def _is_index_list(value: object) -> bool:

@@ -42,6 +42,7 @@ def test_nothing_in_a_pickle_is_run(protocol: int, tmp_path: Path) -> None:
     [
         (pickle.dumps({1: {"train": np.arange(3)}}), "names numpy"),
         (pickle.dumps({1: {"train": ["a"]}}), "must be lists of row numbers"),
+        (pickle.dumps({1: {1: [0], "1": [2]}}), "must be lists of row numbers by train, val and test"),
         (pickle.dumps([1, 2]), "found list"),
         (b"nonsense", "must be a pickle"),
         (b"", "must be a pickle"),
