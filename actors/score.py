@@ -11,7 +11,7 @@ import pyarrow as pa
 from actors.exit_codes import FAILURE, SOME_FAILED, USAGE
 from ray_iqa.config.precision import Precision
 from ray_iqa.data.find_images import find_images
-from ray_iqa.data.manifest import SUFFIXES, write_records
+from ray_iqa.data.manifest import SUFFIXES, keep_records
 from ray_iqa.errors import ConfigError
 from ray_iqa.files import writable_file
 from ray_iqa.rali.scorer import RaliScorer
@@ -101,5 +101,5 @@ def score_files(files: Sequence[Path], model: str, device: str, precision: Preci
 
 
 def write_scores(file: Path, rows: Sequence[ScoreRow]) -> None:
-    """Write a csv, jsonl or parquet file, whole or not at all."""
-    write_records(file, rows, _SCHEMA)
+    """Write a csv, jsonl or parquet file, whole or not at all, as `keep_records` does."""
+    keep_records(file, rows, _SCHEMA)

@@ -11,9 +11,9 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_iqa.data.manifest import keep_records
 from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError
-from ray_iqa.files import whole_file
 
 PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
 
@@ -72,9 +72,8 @@ PREDICTION_SCHEMA = pa.schema([(field.name, _KINDS.get(field.name, pa.string()))
 
 
 def write_predictions(folder: Path, rows: Iterable[PredictionRow]) -> Path:
-    """Write ``predictions.parquet``, whole or not at all."""
-    with whole_file(folder / PREDICTIONS) as partial:
-        pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=PREDICTION_SCHEMA), partial)
+    """Write ``predictions.parquet``, whole or not at all, as `keep_records` does."""
+    keep_records(folder / PREDICTIONS, [asdict(row) for row in rows], PREDICTION_SCHEMA)
     return folder / PREDICTIONS
 
 

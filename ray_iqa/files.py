@@ -174,4 +174,6 @@ def _refused(place: str | Path) -> Iterator[None]:
         if isinstance(error, RayIqaError):
             raise
         remedy = "free some space there or choose another place" if error.errno in _FULL else "choose another place"
-        raise OutputError(f"{place} cannot be written: {error.strerror or error}; {remedy}") from error
+        raise OutputError(
+            f"{place} cannot be written: {os.strerror(error.errno) if error.errno else error}; {remedy}"
+        ) from error

@@ -1,8 +1,9 @@
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from ray_iqa.errors import DataError
+from ray_iqa.errors import DataError, OutputError
 from ray_iqa.evaluation_records import PREDICTION_SCHEMA, PredictionRow, read_predictions, write_predictions
 
 ROW = PredictionRow(
@@ -34,3 +35,18 @@ def test_a_folder_without_predictions_is_named(tmp_path: Path) -> None:
     (tmp_path / "predictions.parquet").write_bytes(b"nothing")
     with pytest.raises(DataError, match="not a table of predictions"):
         read_predictions(tmp_path)
+
+
+def test_predictions_whose_folder_has_become_full_are_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spare))
+    (tmp_path / "predictions.parquet").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"No space left on device; .*; what was found is kept in ") as caught:
+        write_predictions(tmp_path, [ROW])
+    (kept,) = spare.iterdir()
+    assert str(caught.value).endswith(str(kept))
+    kept.rename(spare / "predictions.parquet")
+    assert read_predictions(spare) == [ROW]

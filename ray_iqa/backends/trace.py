@@ -1,8 +1,10 @@
 """Profiles of what torch does in one process: a Chrome trace, which Perfetto opens, and a table."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from errno import ENOSPC
 from pathlib import Path
 
 import torch
@@ -32,6 +34,10 @@ def traced(file: str | Path) -> Iterator[None]:
         yield
     with whole_file(target) as partial:
         profiler.export_chrome_trace(str(partial))
+        unfinished = partial.with_name(f"{partial.name}.tmp")
+        if unfinished.exists():  # torch only logs that it could not write
+            unfinished.unlink()
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
     table = profiler.key_averages().table(sort_by=order, row_limit=_ROWS, max_name_column_width=40)
     write_text(target.with_name(f"{target.name}.txt"), f"{table}\n")
     sys.stderr.write(f"{table}\nProfile: {target}, to be opened in https://ui.perfetto.dev\n")

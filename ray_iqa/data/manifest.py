@@ -5,7 +5,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 from ray_iqa.data.remote import folder_of, local_file, located
 from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, rows_of_split, unique_rows
 from ray_iqa.data.unique import parse_json, unique_columns
-from ray_iqa.errors import DataError
+from ray_iqa.errors import DataError, OutputError
 from ray_iqa.files import whole_file
 from ray_iqa.types import LabelledImage
 
@@ -77,6 +79,20 @@ def write_records(file: Path, records: Sequence[Mapping[str, Any]], schema: pa.S
                 partial.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
             case ".parquet":
                 pq.write_table(pa.Table.from_pylist(list(records), schema=schema), partial)
+
+
+def keep_records(file: Path, records: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:  # Any: as `schema` says
+    """As `write_records`, of what took long to find: without room for it in its place, it goes to the temporary folder.
+
+    Raises:
+        OutputError: names the place that it is in.
+    """
+    try:
+        write_records(file, records, schema)
+    except OutputError as error:
+        spare = Path(gettempdir()) / f"ray-iqa-{uuid4().hex[:8]}-{file.name}"
+        write_records(spare, records, schema)
+        raise OutputError(f"{error}; what was found is kept in {spare}") from error
 
 
 def require_suffix(file: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,32 @@ def test_a_name_that_is_not_utf8_costs_nothing(
     assert names == ["b\\xff.png", "c\\x80.webp", "d.png", "a.JPG", "plain\\xe9.png"]
     assert all(path.startswith(f"{pictures}\\xe9/") for path, _ in found)
     assert [status == "failed" for _, status in found] == [False, True, True, False, False]
+
+
+def test_a_disk_that_is_full_after_the_work_does_not_cost_the_scores(
+    model: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spare))
+    (tmp_path / "out.csv").symlink_to("/dev/full")
+    assert main(["score", str(pictures), "--model", model, "--out", str(tmp_path / "out.csv")]) == 1
+    (kept,) = spare.iterdir()
+    assert capsys.readouterr().err.endswith(f"another place; what was found is kept in {kept}\n")
+    assert pd.read_csv(kept)["status"].tolist() == ["ok", "failed", "failed", "ok"]
+
+
+def test_a_trace_that_the_disk_has_no_room_for_is_said(
+    model: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace, limit = tmp_path / "traces" / "trace.json", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        assert main(["score", str(pictures / "b.png"), "--model", model, "--profile", str(trace)]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"ray-iqa: {trace} cannot be written: No space left")
+    assert list(trace.parent.iterdir()) == []
 
 
 def test_a_full_disk_after_the_work_leaves_the_scores_of_before(model: str, pictures: Path, tmp_path: Path) -> None:
