@@ -5,7 +5,6 @@ bytes, then rows. Ray Data's own checkpoint filters some kinds of sources only; 
 that are there which pictures are done, and it alone gives new files their names.
 """
 
-import logging
 import os
 import sys
 from collections import Counter
@@ -15,7 +14,7 @@ import ray
 
 from actors.annotation_stages import Reasoner, TextWriter, decode, source_blocks
 from actors.exit_codes import SOME_FAILED
-from actors.part_job import add_parts
+from actors.part_job import add_parts, prepare_pipeline
 from actors.placement import connect, disconnect, require, worker_environment
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.annotate import AnnotateConfig
@@ -66,9 +65,7 @@ def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: P
             "GPU": sum(kind["num_gpus"] for kind in (engine, encoder)),
         }
     )
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False  # ours below counts what is on disk
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns of the line above
+    prepare_pipeline()
     environment = {"env_vars": worker_environment(config.rollout.num_threads, config.cluster.device)}
     pipeline = config.pipeline
     rows = (

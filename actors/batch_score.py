@@ -1,7 +1,6 @@
 """`ray-iqa batch-score`: any number of pictures -> scores in Parquet, streamed by Ray Data, resumable."""
 
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 import ray
 
 from actors.exit_codes import SOME_FAILED
-from actors.part_job import JobRecord, add_parts
+from actors.part_job import JobRecord, add_parts, prepare_pipeline
 from actors.placement import connect, disconnect, require, worker_environment
 from ray_iqa import __version__
 from ray_iqa.config.batch_score import BatchScoreConfig
@@ -75,8 +74,7 @@ def _score(config: BatchScoreConfig, pictures: pa.Table, parts: PartFiles, num_d
     pipeline, size = config.pipeline, config.pipeline.batch_size
     scorer = {"num_cpus": pipeline.cpus_per_scorer, "num_gpus": pipeline.gpus_per_scorer}
     require({"CPU": pipeline.cpus_per_scorer + pipeline.cpus_per_decoder, "GPU": pipeline.gpus_per_scorer})
-    ray.data.DataContext.get_current().enable_progress_bars = False  # ours counts what is on disk
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns of the line above
+    prepare_pipeline()
     rows = (
         ray.data.from_arrow([pictures.slice(start, size) for start in range(0, pictures.num_rows, size)])
         .map_batches(

@@ -88,7 +88,7 @@ def sentence_of(error: Exception, command: str) -> str | None:
     """One sentence on a failure that the user can mend; None for a mistake in the program."""
     match getattr(error, "cause", error):  # Ray wraps what happened in a worker
         case RayIqaError() as error:
-            return str(error)
+            return str(error).partition("\n")[0]  # Ray Data adds advice
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] not in _OWN and command in EXTRAS:
             module = name.partition(".")[0]
             extra = _EXTRA_OF.get(module, EXTRAS[command])

@@ -4,7 +4,6 @@ Models come one after another, so that each has all the GPUs; each has workers t
 of all models and datasets are Ray tasks.
 """
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice
@@ -20,7 +19,7 @@ from rich.progress import Progress
 from actors.evaluation_worker import EvaluationActor, open_scorer
 from actors.exit_codes import SOME_FAILED
 from actors.placement import connect, disconnect, require, worker_environment
-from actors.processes import LOST_ACTOR
+from actors.processes import LOST_ACTOR, last_line
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.evaluate import EvalConfig
@@ -134,9 +133,7 @@ def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) 
             raise error.cause from None
         raise
     except LOST_ACTOR as error:
-        last = str(error).strip().splitlines()[-1]  # the line after the remote traceback
-        reason = re.sub(r"^ray_iqa\.errors\.\w+: ", "", last)
-        raise ResourceError(f"model {model.name} could not be run: {reason}") from error
+        raise ResourceError(f"model {model.name} could not be run: {last_line(error)}") from error
     finally:
         for worker in workers:
             ray.kill(worker)
@@ -234,9 +231,9 @@ def _report(
         "config": config.model_dump(mode="json"),
     }
     folder = Path(config.out)
-    tables = [results_table(measurements, remarks), *compared, *whole]
-    write_results(folder, measurements, differences, tables, provenance)
     short = [] if suite is None else lay_out(suite, measurements, all_methods=False)
     tables = [results_table(measurements, remarks, whole=False), *compared, *short]
-    sys.stdout.write("\n".join(to_text(table) for table in tables))
+    sys.stdout.write("\n".join(to_text(table) for table in tables))  # before a disk may prove full
+    tables = [results_table(measurements, remarks), *compared, *whole]
+    write_results(folder, measurements, differences, tables, provenance)
     sys.stdout.write(f"\nPredictions and tables: {folder.absolute()}\n")

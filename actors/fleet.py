@@ -15,7 +15,7 @@ from typing import Any, Literal
 import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayError, RayTaskError, RuntimeEnvSetupError
 
-from actors.processes import ProcessPlace, end_hung_processes
+from actors.processes import ProcessPlace, end_hung_processes, last_line
 from actors.rollout_worker import Handle
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
@@ -199,16 +199,16 @@ class Fleet:
             self._wait_anew(worker, error)
             return
         if worker.stage == "joining" and isinstance(error, ObjectLostError):
-            raise LearnerLostError(f"the current weights were lost with their node: {_last_line(error)}") from error
+            raise LearnerLostError(f"the current weights were lost with their node: {last_line(error)}") from error
         if worker.stage == "joining" and isinstance(error, WeightTransferError) and worker.refusals == 0:
             logger.warning(
-                "rollout worker %d refused the weights, sending them once more: %s", worker.slot, _last_line(error)
+                "rollout worker %d refused the weights, sending them once more: %s", worker.slot, last_line(error)
             )
             worker.refusals = 1
             self._join(worker)
             return
         if worker.stage == "starting" and not self._proven and isinstance(error, RayTaskError):
-            raise ResourceError(f"rollout worker {worker.slot} could not start: {_last_line(error)}") from error
+            raise ResourceError(f"rollout worker {worker.slot} could not start: {last_line(error)}") from error
         cause = error.cause if isinstance(error, RayTaskError) else None
         if isinstance(cause, RayIqaError) and not isinstance(cause, WeightTransferError):
             raise cause from error
@@ -222,7 +222,7 @@ class Fleet:
             [report] = end_hung_processes([worker.place])
             reason = f"no answer in time while {worker.stage}, {report}"
         else:
-            reason = _last_line(error)
+            reason = last_line(error)
         self._remove(worker)
         if worker.slot >= self.rollout.min_workers:
             logger.warning("rollout worker %d is lost: %s", worker.slot, reason)
@@ -237,8 +237,8 @@ class Fleet:
     def _wait_anew(self, worker: Worker, error: RayError) -> None:
         """The place was lost before anything of ours ran there; so no failure of the worker, and no longer a wait."""
         if isinstance(error, RuntimeEnvSetupError):
-            raise ResourceError(f"rollout worker {worker.slot} could not start: {_last_line(error)}") from error
-        logger.warning("rollout worker %d waits for another place: %s", worker.slot, _last_line(error))
+            raise ResourceError(f"rollout worker {worker.slot} could not start: {last_line(error)}") from error
+        logger.warning("rollout worker %d waits for another place: %s", worker.slot, last_line(error))
         self._remove(worker)
         time.sleep(SETTLE_S)
         if worker.slot < self.rollout.min_workers:
@@ -259,9 +259,3 @@ class Fleet:
     def _remove(self, worker: Worker) -> None:
         ray.kill(worker.handle)
         del self._workers[worker.slot]
-
-
-def _last_line(error: Exception) -> str:
-    """The line after the remote traceback; where an actor never ran, Ray says why in the line before."""
-    lines = [line for line in str(error).strip().splitlines() if not line.startswith("The actor never ran")]
-    return lines[-1].partition(" Some common causes include")[0]

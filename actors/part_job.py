@@ -1,10 +1,12 @@
 """What jobs that write part files have in common: a bar that counts what is on disk, and the one who names files."""
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -20,6 +22,14 @@ class JobRecord:
     start_up_seconds: float  # to the first file, whose pictures were then done
     seconds: float  # from there to the last file
     images_per_second: float | None  # of the pictures in the files after the first; None with a single file
+
+
+def prepare_pipeline() -> None:
+    """Ray Data without bars, for ours counts what is on disk, and with a worker's errors as they were raised."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # the error comes to the driver, which says it
 
 
 def add_parts(

@@ -6,6 +6,7 @@ lock, so it needs no right to trace other processes, which containers and non-ro
 
 import faulthandler
 import os
+import re
 import signal
 import tempfile
 import time
@@ -25,6 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 LOST_ACTOR = (RayActorError, OutOfMemoryError, ActorUnschedulableError, ActorPlacementGroupRemoved)
 """How Ray says that an actor is gone: the last three, of memory monitor and scheduler, are no `RayActorError`."""
+_OWN_ERROR = re.compile(r"ray_iqa\.errors\.\w+: ")
 
 _SIGNAL = signal.SIGUSR1
 _DUMP_S = 3.0  # a healthy kernel delivers the signal in milliseconds
@@ -100,3 +102,9 @@ def _is_written(file: Path) -> bool:
     before = file.stat().st_size
     time.sleep(0.05)
     return before > 0 and file.stat().st_size == before
+
+
+def last_line(error: Exception) -> str:
+    """What went wrong: the line after the remote traceback; where an actor never ran, Ray says it the line before."""
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("The actor never ran")]
+    return _OWN_ERROR.sub("", lines[-1].partition(" Some common causes include")[0], count=1)

@@ -5,7 +5,6 @@ thus leaves whole files and hidden ones, which the next job removes, and what a 
 is never seen.
 """
 
-import os
 import uuid
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_iqa.errors import CheckpointError
+from ray_iqa.files import PARTIAL, whole_file
 
-_HIDDEN, _SUFFIX = ".partial-", ".parquet"
+_SUFFIX = ".parquet"
 
 
 class PartFiles:
@@ -24,7 +24,7 @@ class PartFiles:
         """Open or create it; hidden files of a killed job are removed."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for stray in folder.glob(f"{_HIDDEN}*"):
+        for stray in folder.glob(f"{PARTIAL}*"):
             stray.unlink(missing_ok=True)
         self._next = max((int(path.stem.removeprefix("part-")) for path in self.paths()), default=-1) + 1
 
@@ -60,10 +60,12 @@ class PartFiles:
 
 
 def write_hidden(folder: Path, table: pa.Table) -> str:
-    """Write a file that nobody sees yet; its name for `PartFiles.add`."""
-    name = f"{_HIDDEN}{uuid.uuid4().hex}"
-    with (folder / name).open("wb") as stream:
-        pq.write_table(table, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+    """Write a file that nobody sees yet; its name for `PartFiles.add`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    name = f"{PARTIAL}{uuid.uuid4().hex}"
+    with whole_file(folder / name) as partial:
+        pq.write_table(table, partial)
     return name

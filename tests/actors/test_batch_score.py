@@ -95,3 +95,16 @@ def test_int8_on_a_gpu_is_one_sentence(model: Path, tmp_path: Path, capsys: pyte
     settings = [f"run_dir={tmp_path}", f"model={model}", f"images.sources=[{tmp_path}]", "precision=int8"]
     said = refusal([*JOB, *settings, "pipeline.gpus_per_scorer=1"], capsys)
     assert said == "ray-iqa: precision int8 needs device cpu, got 'cuda'; take bf16 there\n"
+
+
+def test_a_worker_that_cannot_write_is_one_sentence(model: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "scores").symlink_to("/proc")  # where nobody can make files
+    settings = [f"run_dir={tmp_path}/run", f"model={model}", f"images.sources={tmp_path}/a.png"]
+    done = subprocess.run([*JOB, *settings], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ray-iqa: {tmp_path}/run/scores/.partial-"), done.stderr
+    assert last.endswith(" cannot be written: No such file or directory; choose another place")

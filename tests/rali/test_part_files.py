@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ray_iqa.errors import CheckpointError
+from ray_iqa.errors import CheckpointError, OutputError
 from ray_iqa.rali.part_files import PartFiles, write_hidden
 
 
@@ -35,3 +35,8 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "part-000003.parquet").write_bytes(b"PAR1")
     with pytest.raises(CheckpointError, match=r"part-000003\.parquet is damaged"):
         PartFiles(tmp_path).table(["x"])
+
+
+def test_a_folder_that_cannot_be_written_is_an_output_that_failed() -> None:
+    with pytest.raises(OutputError, match=r"/proc/\.partial-\w+ cannot be written"):
+        write_hidden(Path("/proc"), table(0))
