@@ -151,7 +151,7 @@ def output_folder(text: str, key: str = "run_dir") -> Path:
     Raises:
         ConfigError: it is a URL, or relative in a submitted job, with whose working directory it would vanish.
     """
-    if is_url(text):
+    if not text or is_url(text):
         raise ConfigError(f"{key} must be a path, got {text!r}")
     path = Path(text)
     if not path.is_absolute() and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:

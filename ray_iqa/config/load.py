@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ray_iqa.errors import ConfigError
+from ray_iqa.path_text import path_text
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,]*?)\s*(?:,|$)""")
@@ -93,7 +94,7 @@ def hint(key: str, known: Iterable[str]) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key twice in one mapping, of which the last one would win, and NUL, which no path has."""
+    """Refuses a key twice in one mapping, of which the last one would win, and what no path of Ray may have."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as in the base class
         node = super().compose_mapping_node(anchor)
@@ -109,8 +110,9 @@ class _Loader(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:  # noqa: ANN401 - as in the base class
         node = super().compose_scalar_node(anchor)
-        if "\0" in node.value:
-            raise yaml.MarkedYAMLError(problem="a value must not hold a NUL character", problem_mark=node.start_mark)
+        if "\0" in node.value or path_text(node.value) != node.value:
+            problem = f"a value must be text without NUL, got {node.value!r}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         return node
 
 

@@ -1,6 +1,7 @@
 """A job whose results would vanish with the job's working directory is refused before anything is started."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def test_a_relative_run_dir_in_a_submitted_job(job: str, capsys: pytest.CaptureF
 def test_a_run_dir_at_a_uri(job: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*PROGRAM, job, "--config", f"configs/rali/{JOBS[job]}.yaml", "run_dir=s3://bucket/run"]
     assert "run_dir must be a path, got 's3://bucket/run'" in refusal(arguments, capsys)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_run_dir_of_nothing_is_not_the_working_directory(
+    job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(f"configs/rali/{JOBS[job]}.yaml").read_text()
+    (tmp_path / "c.yaml").write_text(re.sub(r"(?m)^run_dir: .*$", 'run_dir: ""', text))
+    assert "run_dir must be a path, got ''" in refusal([*PROGRAM, job, "--config", f"{tmp_path}/c.yaml"], capsys)
 
 
 @pytest.mark.usefixtures("submitted")

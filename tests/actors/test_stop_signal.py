@@ -97,6 +97,18 @@ def test_any_other_command_ends_with_a_sentence_however_often_it_is_asked(tmp_pa
     assert job.said == "ray-iqa: ended by Ctrl-C before it was done\n"
 
 
+def test_a_command_that_is_still_starting_ends_with_a_sentence_too(tmp_path: Path) -> None:
+    slow = "import time; print('importing'); time.sleep(60)"
+    (tmp_path / "pydantic.py").write_text(f"exec({slow!r})")  # as `dataclasses` and `typing` execute text
+    job = script(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from actors.cli import main; sys.exit(main(['data']))"
+    )
+    job.await_words("importing")
+    job.send(signal.SIGINT)
+    assert job.end(within_s=10) == 130
+    assert job.said == "importing\nray-iqa: ended by Ctrl-C before it was done\n"
+
+
 def test_a_local_cluster_works_on_when_the_group_is_signalled_and_goes_with_a_killed_driver() -> None:
     job = script(CLUSTER)
     job.await_words("has begun")

@@ -50,7 +50,7 @@ def test_models_need_no_engine() -> None:
 
 
 def test_the_command_line_needs_no_engine_to_answer() -> None:
-    assert _imported(["actors.cli"]) & set(HEAVY) == set()
+    assert _imported(["actors.cli", "actors.cli_parser"]) & set(HEAVY) == set()
 
 
 def test_the_served_application_loads_engines_in_its_replicas_only() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.cli import _parser
+from actors.cli_parser import parser as _parser
 from actors.score import ScoreRow
 from ray_iqa.config.annotate import AnnotateConfig
 from ray_iqa.config.batch_score import BatchScoreConfig

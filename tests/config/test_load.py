@@ -116,7 +116,11 @@ def test_keys_of_merged_mappings_may_be_replaced(tmp_path: Path) -> None:
     [
         (b"seed: 1\nrun_dir: @x\n", r"bad.yaml line 2 is not valid YAML: found character '@'"),
         (b"run_dir: caf\xe9\n", r"bad.yaml must be UTF-8 text: invalid continuation byte at byte 12"),
-        (b'seed: 1\nrun_dir: "a\\0b"\n', r"bad.yaml line 2 is not valid YAML: a value must not hold a NUL character"),
+        (b'seed: 1\nrun_dir: "a\\0b"\n', r"bad.yaml line 2 is not valid YAML: a value must be text without NUL, got"),
+        (
+            b'seed: 1\nrun_dir: "a\\ud800b"\n',
+            r"bad.yaml line 2 is not valid YAML: a value must be text without NUL, got",
+        ),
         (b"run_dir: a\0b\n", r"bad.yaml is not valid YAML: unacceptable character"),
         (b"run_dir: 2024-99-99\n", r"bad.yaml is not valid YAML: month must be in 1..12"),
         (b"run_dir: " + b"[" * 3000, r"bad.yaml is not valid YAML: "),
