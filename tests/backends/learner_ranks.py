@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import gc
 import os
 import sys
 import time
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from deepspeed.utils import safe_get_full_grad
 from PIL import Image
 
-from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
-from ray_iqa.backends.policy_weights import gathered, named_weights
+from actors.engine_start import engine_start
+
+with engine_start():  # as an actor does
+    from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
+    from ray_iqa.backends.policy_weights import gathered, named_weights
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
@@ -29,14 +32,15 @@ MICRO_BATCH_TOKENS = (110, 16_384)  # one group in each micro-batch; everything 
 PLAIN_PATH = 0
 NUM_STEPS = 10
 OFFLOADED = {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True}
+LORA = {"lora": LoraConfig(rank=4, alpha=8)}
 READINGS = {  # by number of ranks: checkpoints of the other number, and settings that read them
     1: {
         0: {"zero_stage": 2, "offload_optimizer": True},
         2: OFFLOADED,
         3: {"zero_stage": 0},
-        "lora": {"zero_stage": 0, "lora": LoraConfig(rank=4, alpha=8)},
+        "lora": {"zero_stage": 0} | LORA,
     },
-    2: {0: {"zero_stage": 3}, "lora": OFFLOADED | {"lora": LoraConfig(rank=4, alpha=8)}},
+    2: {0: {"zero_stage": 3}, "lora": OFFLOADED | LORA},
 }
 Tensors = dict[str, torch.Tensor]
 
@@ -110,15 +114,16 @@ class Scenarios:
         share_prefix: bool = True,
         batch: TrainingBatch | None = None,
     ) -> Tensors:
+        from deepspeed.utils import safe_get_full_grad
+
         learner = self.learner(zero_stage=stage, max_tokens_per_micro_batch=max_tokens, share_prefix=share_prefix)
         reference = learner.gradients._reference
         # Away from the policy, or the KL would be at its minimum and have no gradient.
         learner.gradients._reference = lambda rows: (reference(rows)[0] + 0.3 * torch.sin(rows.targets.float()),)
         if local_counts:
             builder = learner._builder
-            learner.gradients._builder = LocalCounts(
-                scorer=builder.scorer, share_prefix=builder.share_prefix, device=builder.device
-            )
+            settings = {"scorer": builder.scorer, "share_prefix": builder.share_prefix, "device": builder.device}
+            learner.gradients._builder = LocalCounts(**settings)
         metrics = learner.gradients.accumulate(batch or self.batch)
         parameters = learner.engine.scorer.transformer.named_parameters()
         gradients = {name: safe_get_full_grad(parameter).clone() for name, parameter in parameters}
@@ -129,8 +134,7 @@ class Scenarios:
         """Four updates in one go, and two, save, a new learner, load, two more."""
         found = {}
         batches = [first_two(make_batch(self.policy, seed)) for seed in range(4)]
-        cases = {stage: {"zero_stage": stage} for stage in self.stages}
-        cases["lora"] = {"zero_stage": 2, "lora": LoraConfig(rank=4, alpha=8)}
+        cases = {stage: {"zero_stage": stage} for stage in self.stages} | {"lora": {"zero_stage": 2} | LORA}
         for case, settings in cases.items():
             whole = self.learner(**settings)
             metrics = [whole.update(batch).metrics for batch in batches]
@@ -166,9 +170,9 @@ class Scenarios:
             "all": {},
             "language_model": {"trained_part": "language_model"},
             "vision_tower": {"trained_part": "vision_tower", "zero_stage": 3},
-            "lora": {"lora": LoraConfig(rank=4, alpha=8)},
-            "lora_zero3": {"lora": LoraConfig(rank=4, alpha=8), "zero_stage": 3},
-            "lora_frozen": {"lora": LoraConfig(rank=4, alpha=8), "trained_part": "language_model"},
+            "lora": LORA,
+            "lora_zero3": {"zero_stage": 3} | LORA,
+            "lora_frozen": {"trained_part": "language_model"} | LORA,
         }
         found = {}
         for name, changes in settings.items():
@@ -177,13 +181,12 @@ class Scenarios:
             updates = [learner.update(self.small).metrics for _ in range(2)]
             folder = self.out / f"export-{name}-{learner.engine.num_ranks}"
             learner.export(folder)
-            group = self.batch.groups[0]
             found[name] = {
                 "before": before,
                 "after": weights_of(learner),
                 "kl": [metrics["policy/kl"] for metrics in updates],
                 "snapshot": learner.snapshot(20_000),
-                "logprobs": learner.token_logprobs(group),
+                "logprobs": learner.token_logprobs(self.batch.groups[0]),
                 "export": folder,
             }
         return found
@@ -233,10 +236,8 @@ class Scenarios:
             learner = self.learner("bfloat16", zero_stage=stage, max_tokens_per_micro_batch=110)
             metrics = [learner.update(self.small).metrics for _ in range(2)]
             snapshot = learner.snapshot(20_000)
-            found[stage] = {
-                "metrics": metrics,
-                "dtypes": {spec.dtype for spec in snapshot.manifest} if snapshot else set(),
-            }
+            dtypes = {spec.dtype for spec in snapshot.manifest} if snapshot else set()
+            found[stage] = {"metrics": metrics, "dtypes": dtypes}
         return found
 
     def clipping(self) -> object:
@@ -283,12 +284,12 @@ class LocalCounts(RowBuilder):
 
 
 def weights_of(learner: DeepSpeedLearner) -> Tensors:
-    weights = named_weights(learner.engine.scorer)
-    values = gathered(weights, 50_000, is_sharded=learner.engine.is_sharded)
-    return {weight.name: value.clone() for chunk in values for weight, value in chunk}
+    chunks = gathered(named_weights(learner.engine.scorer), 50_000, is_sharded=learner.engine.is_sharded)
+    return {weight.name: value.clone() for chunk in chunks for weight, value in chunk}
 
 
 if __name__ == "__main__":
+    gc.freeze()  # each engine that starts collects garbage, which would go through all that was imported
     policy, out, *names = sys.argv[1:]
     scenarios = Scenarios(Path(policy), Path(out))
     for scenario in names:
