@@ -18,13 +18,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: .venv/ready
 
-.venv/ready: requirements/cpu.txt pyproject.toml
+.venv/ready: requirements/cpu.txt requirements/torchvision_cpu/pyproject.toml pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(PIP) $(INDEX) --constraint requirements/cpu.txt "$$(grep '^torch==' requirements/cpu.txt)"
 	@awk '{ print > (".venv/half-" (NR % 2)) }' requirements/cpu.txt
 	printf '%s\n' 0 1 | xargs -P 2 -I {} $(PIP) --no-deps --requirement .venv/half-{}
 	@$(BIN)/python -m compileall -q -j 0 -x '/(models|rllib|testing)/' $(HOT:%=.venv/lib/python3*/site-packages/%) >/dev/null 2>&1 || true # some files are templates
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(PIP) --no-deps --no-build-isolation --editable . ./requirements/torchvision_cpu
 	@$(BIN)/python -c "import torch; print('Set-up found the', 'CUDA' if torch.version.cuda else 'CPU', 'build of torch', torch.__version__)"
 	@touch $@
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from ray import serve
 from ray.serve import Application
 
-from actors.serve_ingress import Ingress
-from actors.serve_models import LightScorer, ReasoningScorer
+from actors.serving.ingress import Ingress
+from actors.serving.models import LightScorer, ReasoningScorer
 from ray_iqa.config.precision import check_precision
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import ServeConfig

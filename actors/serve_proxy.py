@@ -6,8 +6,8 @@ Proxies take it from the environment of the node that they run on:
 
 from starlette.middleware import Middleware
 
-from actors.serve_metrics import RefusalMetrics
-from ray_iqa.http.doorkeeper import Doorkeeper
+from actors.serving.metrics import RefusalMetrics
+from ray_iqa.http.middleware.load_shedding import Doorkeeper
 
 
 def middlewares() -> list[Middleware]:

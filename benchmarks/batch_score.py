@@ -23,14 +23,14 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from ray_iqa.config.batch_score import BatchScoreConfig
+from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
-from ray_iqa.rali.artifact import Artifact
-from ray_iqa.rali.basis import ScoreBasis
-from ray_iqa.rali.head import RaliHead
-from ray_iqa.rali.projection import no_projection
+from ray_iqa.rali.fit.basis import ScoreBasis
+from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip
 
 TARGET = 0.8
 BATCH_SIZE = load_config(BatchScoreConfig, "configs/rali/batch_score.yaml", []).pipeline.batch_size

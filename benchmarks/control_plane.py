@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import ray
 
-from actors.fleet import Fleet
-from actors.placement import connect
-from actors.processes import ProcessPlace, announce_process
-from actors.reward import RemoteRewardScorer
-from actors.rollout_pool import RolloutPool
+from actors.cluster.placement import connect
+from actors.cluster.processes import ProcessPlace, announce_process
+from actors.training.fleet import Fleet
+from actors.training.reward import RemoteRewardScorer
+from actors.training.rollout_pool import RolloutPool
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import WeightTransferConfig
@@ -41,7 +41,7 @@ class ReadyWorker:
     """Answers every call at once, with completions of the length that a 7B policy writes."""
 
     def enter(self) -> ProcessPlace:
-        """See `actors.rollout_worker.RolloutWorker.enter`."""
+        """See `actors.training.rollout_worker.RolloutWorker.enter`."""
         return announce_process()
 
     def start(self) -> None:

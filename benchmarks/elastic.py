@@ -19,13 +19,13 @@ import numpy as np
 import ray
 from autoscaling_cluster import autoscaling_cluster
 
-from actors.autoscaler import autoscaler_activity
-from actors.elastic_rollouts import ElasticRollouts
-from actors.fleet import Fleet
-from actors.fleet_size import FleetSize
-from actors.placement import Layout, require, reserve, supply
-from actors.processes import ProcessPlace, announce_process
-from actors.rollout_pool import RolloutPool
+from actors.cluster.autoscaler import autoscaler_activity
+from actors.cluster.placement import Layout, require, reserve, supply
+from actors.cluster.processes import ProcessPlace, announce_process
+from actors.training.elastic_rollouts import ElasticRollouts
+from actors.training.fleet import Fleet
+from actors.training.fleet_size import FleetSize
+from actors.training.rollout_pool import RolloutPool
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
@@ -47,7 +47,7 @@ class SleepingWorker:
         self._seconds_per_image = seconds_per_image
 
     def enter(self) -> ProcessPlace:
-        """See `actors.rollout_worker.RolloutWorker.enter`."""
+        """See `actors.training.rollout_worker.RolloutWorker.enter`."""
         return announce_process()
 
     def start(self) -> None:

@@ -27,7 +27,7 @@ import torch
 from rollout import PICTURE_SIDE, noise_pictures
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
-from ray_iqa.backends.trace import traced
+from ray_iqa.backends.profiling import traced
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
@@ -102,7 +102,7 @@ def build(folder: Path, shape: str) -> None:
 
 def sampling(policy: PolicyConfig, arguments: argparse.Namespace) -> None:
     """Tokens per second of our sampler on pictures never seen before."""
-    from ray_iqa.backends.vllm_sampler import VllmSampler
+    from ray_iqa.backends.vllm.sampler import VllmSampler
 
     sampler = VllmSampler(policy, VllmRolloutConfig(max_model_len=2048, enforce_eager=arguments.eager))
     spec = SamplingSpec(
@@ -127,7 +127,7 @@ def learning(policy: PolicyConfig, arguments: argparse.Namespace) -> None:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": "29513",
     }
-    from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
+    from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
 
     is_plain = arguments.part == "plain"
     config = DeepSpeedLearnerConfig(

@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from table import report
 
-from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
+from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.policy.inputs import PolicyInputs

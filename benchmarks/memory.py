@@ -23,7 +23,7 @@ from PIL import Image
 from table import report
 from transformers import AutoModelForImageTextToText
 
-from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
+from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.policy.logprobs import TokenRows, TokenScorer

@@ -18,13 +18,13 @@ import torch
 from ray._private import internal_api  # Ray has no public count of stored bytes
 from table import report
 
-from actors.fleet import Fleet
-from actors.placement import connect
-from actors.processes import ProcessPlace, announce_process
-from actors.rollout_pool import RolloutPool
-from actors.weights import ObjectStorePublisher
-from ray_iqa.backends.policy_weights import host_bytes
-from ray_iqa.backends.weight_manifest import snapshot_tensors
+from actors.cluster.placement import connect
+from actors.cluster.processes import ProcessPlace, announce_process
+from actors.training.fleet import Fleet
+from actors.training.rollout_pool import RolloutPool
+from actors.training.weights import ObjectStorePublisher
+from ray_iqa.backends.weights.manifest import snapshot_tensors
+from ray_iqa.backends.weights.policy_weights import host_bytes
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
@@ -44,7 +44,7 @@ class LearnerRank:
         )
 
     def snapshot(self) -> tuple[WeightSnapshot, bool]:
-        """As `actors.learner.LearnerRank.snapshot`, of a learner that is not sharded."""
+        """As `actors.training.learner.LearnerRank.snapshot`, of a learner that is not sharded."""
         self.version += 1
         values = tuple(host_bytes(parameter, lasting=True) for parameter in self._parameters)
         return WeightSnapshot(policy_version=self.version, manifest=self._manifest, values=values, canary=None), True
@@ -67,7 +67,7 @@ class Worker:
     """A rollout worker whose engine is a list of tensors."""
 
     def enter(self) -> ProcessPlace:
-        """See `actors.rollout_worker.RolloutWorker.enter`."""
+        """See `actors.training.rollout_worker.RolloutWorker.enter`."""
         return announce_process()
 
     def start(self) -> None:

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from ray_iqa.config.fit_rali import FitRaliConfig
+from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.rali import RaliFitConfig
-from ray_iqa.evaluation import evaluate_scores
-from ray_iqa.preflight import load_images
-from ray_iqa.rali.encoders import load_clip
-from ray_iqa.rali.fit import fit_in_process
-from ray_iqa.rali.fit_data import RecordedTexts, fit_images
-from ray_iqa.rali.records import ReasoningRecord, table_to_records
+from ray_iqa.evaluation.validation import evaluate_scores
+from ray_iqa.rali.annotations.records import ReasoningRecord, table_to_records
+from ray_iqa.rali.fit.data import RecordedTexts, fit_images
+from ray_iqa.rali.fit.stages import fit_in_process
+from ray_iqa.rali.model.encoders import load_clip
+from ray_iqa.runs.preflight import load_images
 from ray_iqa.types import LabelledImage
 
 ABLATIONS: dict[str, dict[str, object]] = {

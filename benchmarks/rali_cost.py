@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from ray_iqa.backends.scorer_cost import policy_cost, rali_cost
-from ray_iqa.config.annotate import AnnotateConfig, AnnotatedImagesConfig
-from ray_iqa.rali.annotated_images import read_images
+from ray_iqa.config.jobs.annotate import AnnotateConfig, AnnotatedImagesConfig
+from ray_iqa.rali.annotations.images import read_images
 from ray_iqa.types import SamplingSpec
 
 
@@ -58,11 +58,11 @@ def main() -> None:
 
 def write_random_vit_l(folder: str) -> str:
     """A scorer of the published size."""
-    from ray_iqa.rali.artifact import Artifact, save_artifact
-    from ray_iqa.rali.basis import ScoreBasis
-    from ray_iqa.rali.encoders import load_clip
-    from ray_iqa.rali.head import RaliHead
-    from ray_iqa.rali.projection import fit_pca
+    from ray_iqa.rali.fit.basis import ScoreBasis
+    from ray_iqa.rali.fit.projection import fit_pca
+    from ray_iqa.rali.model.artifact import Artifact, save_artifact
+    from ray_iqa.rali.model.encoders import load_clip
+    from ray_iqa.rali.model.head import RaliHead
 
     rng = np.random.default_rng(0)
     projection = fit_pca(rng.normal(size=(600, 768)).astype(np.float32), 512)

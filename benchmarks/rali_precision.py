@@ -19,10 +19,10 @@ from rali_throughput import random_scorer, run_tower
 from torch import nn
 
 from ray_iqa.config.precision import Precision
-from ray_iqa.evaluation import evaluate_scores
-from ray_iqa.preflight import load_images
-from ray_iqa.rali.precision import in_precision
+from ray_iqa.evaluation.validation import evaluate_scores
+from ray_iqa.rali.model.precision import in_precision
 from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.runs.preflight import load_images
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from PIL import Image
 from table import report
 from transformers import AutoModelForImageTextToText
 
-from ray_iqa.backends.vllm_sampler import VllmSampler
+from ray_iqa.backends.vllm.sampler import VllmSampler
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.images import load_image

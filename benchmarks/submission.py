@@ -21,10 +21,10 @@ import numpy as np
 import ray
 from rollout import noise_pictures
 
-from actors.fleet import Fleet
-from actors.placement import connect, worker_environment
-from actors.rollout_pool import RolloutPool
-from actors.rollout_worker import RolloutWorker
+from actors.cluster.placement import connect, worker_environment
+from actors.training.fleet import Fleet
+from actors.training.rollout_pool import RolloutPool
+from actors.training.rollout_worker import RolloutWorker
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig

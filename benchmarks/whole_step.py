@@ -26,8 +26,8 @@ from rollout import noise_pictures
 from table import report
 
 from ray_iqa.answers.prompt import prompt_by_id
-from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
-from ray_iqa.backends.vllm_sampler import VllmSampler
+from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
+from ray_iqa.backends.vllm.sampler import VllmSampler
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig

@@ -14,7 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from ray_iqa.errors import RayIqaError, ResourceError
 from ray_iqa.http.replies import CompareReply, DescribeReply, ModelList, RerankReply, RewardReply, ScoreItem, ScoreReply
-from ray_iqa.http.scores import ModelCard
+from ray_iqa.serving.types import ModelCard
 
 Picture: TypeAlias = str | Path | bytes
 """Path of a file, or its content."""

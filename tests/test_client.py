@@ -17,10 +17,10 @@ from ray_iqa.client import Client, EndpointError
 from ray_iqa.config.serve import AccessConfig, DecodingConfig, LimitsConfig
 from ray_iqa.errors import ResourceError
 from ray_iqa.http.app import create_app
-from ray_iqa.http.decoding import DecodeWorkers, score_files
-from ray_iqa.http.keys import hash_of, new_key
-from ray_iqa.http.scores import ModelCard, PictureScore
+from ray_iqa.http.auth.keys import hash_of, new_key
 from ray_iqa.http.settings import Settings
+from ray_iqa.serving.decoder_pool import DecodeWorkers, score_files
+from ray_iqa.serving.types import ModelCard, PictureScore
 
 Answer = Callable[[], Response | None]
 

@@ -63,7 +63,7 @@ def _silence() -> None:
 def _policy_cost(
     policy: PolicyConfig, rollout: VllmRolloutConfig, images: Sequence[LabelledImage], spec: SamplingSpec
 ) -> ScorerCost:
-    from ray_iqa.backends.vllm_sampler import VllmSampler
+    from ray_iqa.backends.vllm.sampler import VllmSampler
 
     sampler = VllmSampler(policy, rollout)
     sampler.sample(images[:_NUM_WARM_UP], spec)

@@ -5,7 +5,7 @@ from typing import Literal
 from ray_iqa.errors import ConfigError
 
 Precision = Literal["fp32", "bf16", "int8"]
-"""bf16 is for GPUs, int8 for CPUs; see `ray_iqa.rali.precision.in_precision`."""
+"""bf16 is for GPUs, int8 for CPUs; see `ray_iqa.rali.model.precision.in_precision`."""
 
 
 def check_precision(precision: Precision, device: str) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ray_iqa.data.contents import without_contents
+from ray_iqa.data.datasets.published_splits import PUBLISHED_SPLITS
 from ray_iqa.data.formats.json_lists import read_json
 from ray_iqa.data.names import match_names, whole
-from ray_iqa.data.published_splits import PUBLISHED_SPLITS
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError

@@ -9,23 +9,23 @@ from fastapi.responses import PlainTextResponse
 
 import ray_iqa
 from ray_iqa.config.serve import AccessConfig
-from ray_iqa.http.access import Access
-from ray_iqa.http.admission import Admission, Bounds
-from ray_iqa.http.batches import BatchJobs, batch_routes
-from ray_iqa.http.chat import chat_routes
-from ray_iqa.http.describing import describing_routes
-from ray_iqa.http.guard import Guard
-from ray_iqa.http.judging import Judges
-from ray_iqa.http.keys import KeyRing
+from ray_iqa.http.auth.keys import KeyRing
+from ray_iqa.http.auth.rate_limit import RateLimit
 from ray_iqa.http.metrics import HttpMetrics
-from ray_iqa.http.page import docs_file, docs_page, page_response
+from ray_iqa.http.middleware.access import Access
+from ray_iqa.http.middleware.admission import Admission, Bounds
+from ray_iqa.http.middleware.guard import Guard
 from ray_iqa.http.problems import ProblemBody, install, responses
-from ray_iqa.http.rate_limit import RateLimit
 from ray_iqa.http.replies import Health, Readiness, Version
-from ray_iqa.http.routes import model_routes, scoring_routes
-from ray_iqa.http.scores import ImageModel
+from ray_iqa.http.routes.batches import BatchJobs, batch_routes
+from ray_iqa.http.routes.chat import chat_routes
+from ray_iqa.http.routes.describe import describing_routes
+from ray_iqa.http.routes.page import docs_file, docs_page, page_response
+from ray_iqa.http.routes.scoring import model_routes, scoring_routes
 from ray_iqa.http.settings import Settings
-from ray_iqa.http.talk import TalkingModel
+from ray_iqa.serving.conversation import TalkingModel
+from ray_iqa.serving.models import Judges
+from ray_iqa.serving.types import ImageModel
 
 _PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/version"})
 

@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from ray_iqa.http.scores import BusyError
-from ray_iqa.http.talk import RefusedError
+from ray_iqa.serving.conversation import RefusedError
+from ray_iqa.serving.types import BusyError
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ray_iqa.http.scores import ModelCard, PictureScore, Scale
+from ray_iqa.serving.types import ModelCard, PictureScore, Scale
 
 
 def new_id() -> str:

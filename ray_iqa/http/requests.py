@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from ray_iqa.config.serve import LimitsConfig
-from ray_iqa.http.pictures import image_too_large, picture_of
+from ray_iqa.http.image_source import image_too_large, picture_of
 from ray_iqa.http.problems import Problem
 from ray_iqa.http.settings import Settings
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ray_iqa.config.serve import LimitsConfig
-from ray_iqa.http.fetching import Fetcher
+from ray_iqa.http.fetch import Fetcher
 
 
 @dataclass(slots=True)

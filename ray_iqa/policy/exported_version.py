@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ray_iqa.errors import DataError
 from ray_iqa.files import write_text
-from ray_iqa.remote_files import RemoteFolder
+from ray_iqa.runs.remote_files import RemoteFolder
 from ray_iqa.types import Progress
 
 VERSION_FILE = "policy_version.json"

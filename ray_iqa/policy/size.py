@@ -6,8 +6,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.memory import PolicySize
 from ray_iqa.policy.loading import trainable
+from ray_iqa.runs.memory import PolicySize
 
 
 def policy_size(policy: PolicyConfig, learner: DeepSpeedLearnerConfig) -> PolicySize:

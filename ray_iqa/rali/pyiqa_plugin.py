@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.artifact import load_artifact
+from ray_iqa.rali.model.artifact import load_artifact
 
 NAME = "ray-iqa-light"
 

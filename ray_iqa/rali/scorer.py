@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ray_iqa.rali.artifact import Artifact
-    from ray_iqa.rali.preprocessing import ImageSource
+    from ray_iqa.rali.model.artifact import Artifact
+    from ray_iqa.rali.model.preprocessing import ImageSource
 
 SCALE = (1.0, 5.0)
 
@@ -50,7 +50,7 @@ class RaliScorer:
     """
 
     def __init__(self, artifact: "Artifact", device: str = "cpu", precision: Precision = "fp32") -> None:
-        from ray_iqa.rali.precision import in_precision
+        from ray_iqa.rali.model.precision import in_precision
 
         self.artifact = artifact
         self._preprocessing = artifact.encoder.preprocessing
@@ -67,13 +67,13 @@ class RaliScorer:
             ConfigError: the folder holds none, or as above.
             DataError: its files are damaged.
         """
-        from ray_iqa.rali.artifact import load_artifact
+        from ray_iqa.rali.model.artifact import load_artifact
 
         return cls(load_artifact(folder), device, precision)
 
     def save(self, folder: str | Path) -> None:
         """Write the artifact that `load` reads."""
-        from ray_iqa.rali.artifact import save_artifact
+        from ray_iqa.rali.model.artifact import save_artifact
 
         save_artifact(self.artifact, folder)
 

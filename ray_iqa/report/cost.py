@@ -5,10 +5,10 @@ from operator import itemgetter
 
 import numpy as np
 
+from ray_iqa.evaluation.measure import Measurement
 from ray_iqa.report.drawing import legend_below, look, panels
 from ray_iqa.report.inputs import ReportInputs
 from ray_iqa.report.section import Drawing, Section
-from ray_iqa.results.measure import Measurement
 from ray_iqa.tables import Table
 
 _TITLE = "Cost against accuracy"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.drawing import COLOURS, FAINT, MAX_VECTOR_POINTS, panels
 from ray_iqa.report.scorer_pair import MISSING, ScorerPair, percentiles
 from ray_iqa.report.section import Card, Drawing, Picture, Section

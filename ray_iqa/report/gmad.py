@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.disagreement import label_lines
 from ray_iqa.report.scorer_pair import MISSING, ScorerPair
 from ray_iqa.report.section import Card, Picture, Section

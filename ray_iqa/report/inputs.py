@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.evaluation_records import PREDICTIONS, RESULTS, PredictionRow, read_predictions
+from ray_iqa.evaluation.differences import Difference
+from ray_iqa.evaluation.measure import Measurement
+from ray_iqa.evaluation.records import PREDICTIONS, RESULTS, PredictionRow, read_predictions
 from ray_iqa.files import read_text
-from ray_iqa.results.differences import Difference
-from ray_iqa.results.measure import Measurement
 
 METRICS, ROLLOUTS = "metrics.jsonl", "rollouts"
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from ray_iqa.data.images import load_image, picture_or_reason
 from ray_iqa.errors import DataError
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.drawing import COLOURS, FAINT, panels
 from ray_iqa.report.section import Drawing, Section
 from ray_iqa.statistics.correlation import srcc

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.drawing import Axes, Figure, legend_below, look, panels
 from ray_iqa.report.inputs import ReportInputs
 from ray_iqa.report.section import Drawing, Section

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ray_iqa.errors import StatisticsError
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.drawing import COLOURS, MAX_VECTOR_POINTS, Axes, panels
 from ray_iqa.report.inputs import ReportInputs
 from ray_iqa.report.section import Drawing, Section

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from ray_iqa.evaluation.differences import Difference
+from ray_iqa.evaluation.measure import Measurement
+from ray_iqa.evaluation.tables import differences_table, results_table
 from ray_iqa.report.section import Section
-from ray_iqa.results.differences import Difference
-from ray_iqa.results.evaluation_tables import differences_table, results_table
-from ray_iqa.results.measure import Measurement
 
 _TITLE = "Agreement with labels"
 _LEAD = (

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ray_iqa.errors import ConfigError
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.inputs import ReportInputs
 
 _UNTRAINED = ("before", "untrained")

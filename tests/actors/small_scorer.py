@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ray_iqa.rali.artifact import Artifact
-from ray_iqa.rali.basis import ScoreBasis
-from ray_iqa.rali.head import RaliHead
-from ray_iqa.rali.projection import no_projection
+from ray_iqa.rali.fit.basis import ScoreBasis
+from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip
 
 
 def write_small_scorer(home: Path) -> Path:

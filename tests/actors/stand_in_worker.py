@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from actors.processes import ProcessPlace, announce_process
+from actors.cluster.processes import ProcessPlace, announce_process
 from ray_iqa.errors import DataError, WeightTransferError
 from ray_iqa.seeds import derive_seed
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot

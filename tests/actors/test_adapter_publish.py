@@ -7,14 +7,14 @@ import pytest
 import ray
 from PIL import Image
 
-from actors.learner import LearnerActor, LearnerGroup
-from actors.rollout_worker import RolloutActor
-from ray_iqa.checkpoints import CheckpointStore
+from actors.training.learner import LearnerActor, LearnerGroup
+from actors.training.rollout_worker import RolloutActor
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
+from ray_iqa.runs.checkpoints import CheckpointStore
 from ray_iqa.types import TrainingBatch, TrainingGroup
 
 ROLLOUT = VllmRolloutConfig(max_model_len=512, kv_cache_gib=0.25, max_num_seqs=16, num_threads=1, enforce_eager=True)

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from quickstart_runs import REPOSITORY, Start, refusal, run
 
-from actors.annotation_stages import Reasoner, TextWriter, decode, source_blocks
-from ray_iqa.config.annotate import AnnotateConfig
+from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_blocks
+from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.policy.exported_version import write_policy_version
-from ray_iqa.rali.annotated_images import read_images
-from ray_iqa.rali.records import RECORD_SCHEMA
-from ray_iqa.rali.small_clip import build_small_clip
+from ray_iqa.rali.annotations.images import read_images
+from ray_iqa.rali.annotations.records import RECORD_SCHEMA
+from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.types import Progress
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]

@@ -18,7 +18,7 @@ from PIL import Image
 from quickstart_runs import REPOSITORY, refusal, run
 from small_scorer import write_small_scorer
 
-from actors.batch_score import SCORE_SCHEMA
+from actors.jobs.batch_score import SCORE_SCHEMA
 from ray_iqa.rali.scorer import RaliScorer
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(600)]

@@ -15,16 +15,16 @@ import pytest
 import ray
 from stand_in_worker import StandInActor
 
-from actors.fleet import Fleet
-from actors.learner import LearnerGroup
-from actors.processes import ProcessPlace, announce_process
-from actors.rollout_pool import RolloutPool
-from actors.weights import ActorReceivers, BroadcastPublisher
-from ray_iqa.backends.weight_send import WeightSender
-from ray_iqa.checkpoints import CheckpointStore
+from actors.cluster.processes import ProcessPlace, announce_process
+from actors.training.fleet import Fleet
+from actors.training.learner import LearnerGroup
+from actors.training.rollout_pool import RolloutPool
+from actors.training.weights import ActorReceivers, BroadcastPublisher
+from ray_iqa.backends.weights.send import WeightSender
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.runs.checkpoints import CheckpointStore
 from ray_iqa.types import LabelledImage, SamplingSpec, WeightReceipt, WeightSnapshot
 
 pytestmark = pytest.mark.usefixtures("joined_ray")

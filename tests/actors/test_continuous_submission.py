@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import ray
 
-from actors.fleet import Fleet
-from actors.processes import ProcessPlace, announce_process
-from actors.rollout_pool import RolloutPool
+from actors.cluster.processes import ProcessPlace, announce_process
+from actors.training.fleet import Fleet
+from actors.training.rollout_pool import RolloutPool
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec

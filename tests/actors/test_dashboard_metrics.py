@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import ray
 
-from actors.dashboard_metrics import DashboardMetrics
+from actors.training.dashboard_metrics import DashboardMetrics
 from ray_iqa.types import RewardTable, StepRecord
 
 

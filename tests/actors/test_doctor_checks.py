@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.doctor_checks import (
+from actors.doctor.checks import (
     check_engine,
     check_host_memory,
     check_learner,
@@ -14,10 +14,10 @@ from actors.doctor_checks import (
     check_storage,
     check_versions,
 )
-from actors.node_facts import NodeFacts
+from actors.doctor.node_facts import NodeFacts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
-from ray_iqa.memory import GIB, PolicySize
+from ray_iqa.runs.memory import GIB, PolicySize
 
 VERSIONS = {
     "python": "3.11.9",

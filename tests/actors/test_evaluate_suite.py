@@ -12,8 +12,8 @@ from quickstart_runs import run
 from ray_iqa.data.datasets.listing import public_dataset
 from ray_iqa.data.manifest import write_rows
 from ray_iqa.data.rows import ManifestRow
-from ray_iqa.results.measure import Measurement
-from ray_iqa.results.suites import lay_out, read_suite
+from ray_iqa.evaluation.measure import Measurement
+from ray_iqa.evaluation.suites import lay_out, read_suite
 
 pytestmark = pytest.mark.timeout(300)
 SUITES = ("visualquality-r1", "rali")

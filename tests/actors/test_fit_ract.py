@@ -12,7 +12,7 @@ from taught_records import taught_records
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ray_iqa.policy.exported_version import read_policy_version
-from ray_iqa.rali.records import records_to_table
+from ray_iqa.rali.annotations.records import records_to_table
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 

@@ -14,15 +14,15 @@ from quickstart_runs import REPOSITORY, Start, refusal, run
 from taught_records import taught_records
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ray_iqa.config.fit_rali import FitRaliConfig
+from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
-from ray_iqa.rali.annotation import embed_texts
-from ray_iqa.rali.encoders import load_clip
-from ray_iqa.rali.fit import fit_in_process
-from ray_iqa.rali.fit_data import RecordedTexts, fit_images
-from ray_iqa.rali.records import records_to_table, table_to_records
+from ray_iqa.rali.annotations.records import records_to_table, table_to_records
+from ray_iqa.rali.annotations.verdicts import embed_texts
+from ray_iqa.rali.fit.data import RecordedTexts, fit_images
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.fit.stages import fit_in_process
+from ray_iqa.rali.model.encoders import load_clip
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip
 
 CONFIG = "configs/rali/fit_small.yaml"
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]

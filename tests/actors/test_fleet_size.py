@@ -1,6 +1,6 @@
 import pytest
 
-from actors.fleet_size import STEPS_TO_RELEASE, WORTH_ASKING, FleetSize, helpful_workers
+from actors.training.fleet_size import STEPS_TO_RELEASE, WORTH_ASKING, FleetSize, helpful_workers
 
 
 @pytest.mark.parametrize("busy_s", [0.5, 8.0, 100.0])

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import ray
 
-from actors.learner import LearnerGroup
-from actors.processes import ProcessPlace, announce_process
-from ray_iqa.checkpoints import CheckpointStore
+from actors.cluster.processes import ProcessPlace, announce_process
+from actors.training.learner import LearnerGroup
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError, LearnerLostError, OutputError
-from ray_iqa.remote_files import folder_for_writing
+from ray_iqa.runs.checkpoints import CheckpointStore
+from ray_iqa.runs.remote_files import folder_for_writing
 from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch
 
 pytestmark = pytest.mark.usefixtures("joined_ray")

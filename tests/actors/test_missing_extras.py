@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from actors.cli_failures import EXTRAS
+from actors.commands.failures import EXTRAS
 
 CORE = """
 import contextlib, io, json, sys, traceback
@@ -109,6 +109,6 @@ def test_what_is_needed_late_is_missed_at_once(tmp_path: Path, module: str, word
 
 
 def test_a_module_of_our_own_that_is_missing_is_a_mistake_and_loud(tmp_path: Path) -> None:
-    ((code, sentence),) = run_without("ray_iqa.tracking", tmp_path, [["track", "{folder}/step1"]])
+    ((code, sentence),) = run_without("ray_iqa.evaluation.tracking", tmp_path, [["track", "{folder}/step1"]])
     assert code == -1
     assert "Traceback" in sentence

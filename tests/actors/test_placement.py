@@ -1,6 +1,6 @@
 import pytest
 
-from actors.placement import plan_layout, total
+from actors.cluster.placement import plan_layout, total
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ConfigError

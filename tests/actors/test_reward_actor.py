@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chaos import descendants
 
-from actors.reward import RemoteRewardScorer
+from actors.training.reward import RemoteRewardScorer
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup

@@ -10,8 +10,8 @@ import pytest
 import ray
 from stand_in_worker import StandInActor
 
-from actors.fleet import Fleet
-from actors.rollout_pool import RolloutPool
+from actors.training.fleet import Fleet
+from actors.training.rollout_pool import RolloutPool
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.errors import DataError, ResourceError

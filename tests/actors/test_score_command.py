@@ -15,12 +15,12 @@ from PIL import Image
 from quickstart_runs import run
 
 from actors.cli import main
-from ray_iqa.rali.artifact import Artifact
-from ray_iqa.rali.basis import ScoreBasis
-from ray_iqa.rali.head import RaliHead
-from ray_iqa.rali.projection import no_projection
+from ray_iqa.rali.fit.basis import ScoreBasis
+from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip
 
 
 @pytest.fixture(scope="module")

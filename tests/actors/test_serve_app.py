@@ -23,11 +23,11 @@ from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeDeploySchema
 from slow_bodies import besiege, ingress_bytes
 
-from ray_iqa.http.keys import hash_of
-from ray_iqa.rali.artifact import Artifact
-from ray_iqa.rali.head import RaliHead
+from ray_iqa.http.auth.keys import hash_of
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip
 
 KEY = {"X-API-Key": "iqa_of-the-tests"}
 REPOSITORY = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from ray.serve.config import ProxyLocation
 from test_serve_app import save_artifact
 
 from ray_iqa.config.serve import ServeConfig
-from ray_iqa.http.keys import hash_of
+from ray_iqa.http.auth.keys import hash_of
 from ray_iqa.rali.scorer import RaliScorer
 from serve_app import build_app
 

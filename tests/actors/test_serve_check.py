@@ -4,10 +4,10 @@ import pytest
 import yaml
 
 from actors.cli import main
-from actors.serve_check import check_file
+from actors.serving.check import check_file
 from ray_iqa.config.serve import ServeConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.http.keys import KeyRing, hash_of, new_key
+from ray_iqa.http.auth.keys import KeyRing, hash_of, new_key
 from serve_app import build_app
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "serve").glob("*.yaml"))

@@ -14,9 +14,9 @@ from quickstart_runs import REPOSITORY, environment
 from scipy.stats import spearmanr
 from transformers import AutoModelForImageTextToText
 
-from actors.demo import run
-from actors.demo_rali import warm_clip
-from actors.stop_signal import StopRequest
+from actors.cluster.stop_signal import StopRequest
+from actors.demo.demo import run
+from actors.demo.light_scorer import warm_clip
 from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.policy import PolicyConfig

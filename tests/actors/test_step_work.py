@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from actors.fleet import Worker
-from actors.step_work import CALLS_AT_A_TIME, Part, StepWork
+from actors.training.fleet import Worker
+from actors.training.step_work import CALLS_AT_A_TIME, Part, StepWork
 from ray_iqa.errors import ResourceError
 from ray_iqa.types import LabelledImage, RolloutGroup
 

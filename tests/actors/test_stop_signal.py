@@ -12,7 +12,7 @@ from signalled import Signalled
 
 STEPS = """
 import time
-from actors.stop_signal import STOPPED, stop_on_signal
+from actors.cluster.stop_signal import STOPPED, stop_on_signal
 with stop_on_signal() as stop:
     for step in range(1, 100):
         stop.in_hand = f"step {step}, then saving"
@@ -27,8 +27,8 @@ with stop_on_signal() as stop:
 CLUSTER = """
 import time
 import ray
-from actors.placement import connect, disconnect
-from actors.stop_signal import stop_on_signal
+from actors.cluster.placement import connect, disconnect
+from actors.cluster.stop_signal import stop_on_signal
 from ray_iqa.config.cluster import ClusterConfig
 
 @ray.remote(num_cpus=0)

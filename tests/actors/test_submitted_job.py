@@ -15,7 +15,7 @@ import pytest
 from quickstart_runs import REPOSITORY, Start, command, rows
 from ray.job_submission import JobSubmissionClient
 
-from actors.submit import attempt, follow
+from actors.cluster.submit import attempt, follow
 from ray_iqa.errors import ResourceError
 
 pytestmark = pytest.mark.timeout(900)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from actors.timeline import write_timeline
+from actors.cluster.timeline import write_timeline
 
 
 @pytest.mark.usefixtures("joined_ray")

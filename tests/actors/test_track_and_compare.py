@@ -13,14 +13,14 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from actors.cli import main
-from actors.compare import compare_pictures
-from ray_iqa.evaluation_records import PredictionRow, write_predictions
-from ray_iqa.rali.artifact import Artifact
-from ray_iqa.rali.basis import ScoreBasis
-from ray_iqa.rali.head import RaliHead
-from ray_iqa.rali.projection import no_projection
+from actors.commands.compare import compare_pictures
+from ray_iqa.evaluation.records import PredictionRow, write_predictions
+from ray_iqa.rali.fit.basis import ScoreBasis
+from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip
 
 NUM_PROMPTS = 24
 
@@ -211,7 +211,7 @@ def test_equal_models_on_many_datasets_do_not_close_the_gate(
 def test_models_of_mixed_evaluations_are_paired_by_name(
     evaluation: Callable[[str, float], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ray_iqa.evaluation_records import read_predictions
+    from ray_iqa.evaluation.records import read_predictions
 
     rows = read_predictions(evaluation("one", 2.0))
     write_predictions(tmp_path / "two", [*rows, *(replace(row, model="other") for row in rows)])

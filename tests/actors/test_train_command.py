@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from actors.cli import main
-from actors.learner import is_complete
-from ray_iqa.checkpoints import CheckpointStore
+from actors.training.learner import is_complete
 from ray_iqa.policy.exported_version import write_policy_version
+from ray_iqa.runs.checkpoints import CheckpointStore
 from ray_iqa.types import Progress
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]

@@ -39,9 +39,12 @@ def _imported(modules: list[str]) -> set[str]:
 
 def test_the_core_needs_no_engine_and_no_tensor_library() -> None:
     modules = _modules()
-    assert {"ray_iqa.training", "ray_iqa.checkpoints", "ray_iqa.evaluation", "ray_iqa.telemetry.telemetry"} <= set(
-        modules
-    )
+    assert {
+        "ray_iqa.training",
+        "ray_iqa.runs.checkpoints",
+        "ray_iqa.evaluation.validation",
+        "ray_iqa.telemetry.telemetry",
+    } <= set(modules)
     assert _imported(modules) & set(HEAVY) == set()
 
 
@@ -59,4 +62,4 @@ def test_the_served_application_loads_engines_in_its_replicas_only() -> None:
 
 def test_tasks_that_only_decode_need_no_tensor_library() -> None:
     """Ray imports a task's module in every process that runs it."""
-    assert _imported(["actors.batch_score", "actors.annotation_stages"]) & set(HEAVY) == {"ray"}
+    assert _imported(["actors.jobs.batch_score", "actors.jobs.annotation_stages"]) & set(HEAVY) == {"ray"}

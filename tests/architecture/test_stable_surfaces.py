@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.cli_parser import parser as _parser
-from actors.score import ScoreRow
-from ray_iqa.config.annotate import AnnotateConfig
-from ray_iqa.config.batch_score import BatchScoreConfig
-from ray_iqa.config.evaluate import EvalConfig
-from ray_iqa.config.fit_ract import FitRactConfig
-from ray_iqa.config.fit_rali import FitRaliConfig
+from actors.commands.parser import parser as _parser
+from actors.commands.score import ScoreRow
+from ray_iqa.config.jobs.annotate import AnnotateConfig
+from ray_iqa.config.jobs.batch_score import BatchScoreConfig
+from ray_iqa.config.jobs.evaluate import EvalConfig
+from ray_iqa.config.jobs.fit_ract import FitRactConfig
+from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.load import _keys
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import ServeConfig

@@ -15,8 +15,8 @@ from vllm.distributed.weight_transfer.base import (
 )
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
-from ray_iqa.backends.weight_send import Chunk
-from ray_iqa.backends.weight_transports import describe_parameters
+from ray_iqa.backends.weights.send import Chunk
+from ray_iqa.backends.weights.transports import describe_parameters
 
 
 @dataclass
@@ -64,7 +64,7 @@ class GlooEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
 
 
 class GlooTransport:
-    """`ray_iqa.backends.weight_send.Transport` for samplers of one worker each."""
+    """`ray_iqa.backends.weights.send.Transport` for samplers of one worker each."""
 
     def __init__(self, num_engines: int) -> None:
         self.num_engines = num_engines

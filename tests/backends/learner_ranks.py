@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from actors.engine_start import engine_start
+from actors.cluster.engine_start import engine_start
 
 with engine_start():  # as an actor does
-    from ray_iqa.backends.deepspeed_learner import DeepSpeedLearner
-    from ray_iqa.backends.policy_weights import gathered, named_weights
+    from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
+    from ray_iqa.backends.weights.policy_weights import gathered, named_weights
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ray_iqa.answers.prompt import prompt_by_id
-from ray_iqa.backends.policy_scorer import prediction_of_group
+from ray_iqa.backends.vllm.policy_scorer import prediction_of_group
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup
 
 PROMPT = prompt_by_id("thinking")

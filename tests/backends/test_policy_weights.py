@@ -3,7 +3,7 @@
 import torch
 from torch.nn import Parameter
 
-from ray_iqa.backends.policy_weights import NamedWeight, gathered
+from ray_iqa.backends.weights.policy_weights import NamedWeight, gathered
 
 
 def weight(name: str, size: int) -> NamedWeight:

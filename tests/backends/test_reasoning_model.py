@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from vllm_policies import ROLLOUT, noise_pictures, tiny_policy
 
-from ray_iqa.backends.reasoning_model import ReasoningModel
+from ray_iqa.backends.vllm.reasoning_model import ReasoningModel
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.serve import ReasoningChangesConfig, ReasoningModelConfig
 from ray_iqa.data.images import load_image
-from ray_iqa.http.scores import PictureScore
-from ray_iqa.http.talk import ChatSpec, Piece, Turn
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
+from ray_iqa.serving.conversation import ChatSpec, Piece, Turn
+from ray_iqa.serving.types import PictureScore
 
 SPEC = ChatSpec(turns=(Turn(role="user", text="How good is it?", has_picture=True),), max_tokens=20)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from vllm_policies import ROLLOUT, SPEC, load_model, make_canary, noise_pictures, pack_snapshot, perturb, tiny_policy
 
-from ray_iqa.backends.vllm_sampler import VllmSampler
+from ray_iqa.backends.vllm.sampler import VllmSampler
 from ray_iqa.policy.inputs import PolicyInputs
 
 

@@ -23,7 +23,7 @@ WHOLE = """
 import sys, torch
 assert "torchvision" not in sys.modules  # a bare torch stays light
 assert hasattr(torch.ops.torchvision, "nms")
-from ray_iqa.backends.torchvision_cpu import declare_operators
+from torchvision_cpu_operators import declare_operators
 declare_operators()  # a second time
 import transformers
 transformers.Qwen2VLImageProcessor

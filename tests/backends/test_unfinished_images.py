@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from vllm_policies import ROLLOUT, SPEC, load_model, noise_pictures, pack_snapshot, tiny_policy
 
-from ray_iqa.backends.vllm_sampler import VllmSampler
+from ray_iqa.backends.vllm.sampler import VllmSampler
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.types import RolloutGroup
 

@@ -22,7 +22,7 @@ from vllm_policies import (
     tiny_policy,
 )
 
-from ray_iqa.backends.vllm_sampler import VllmSampler
+from ray_iqa.backends.vllm.sampler import VllmSampler
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import ConfigError
 from ray_iqa.policy.inputs import PolicyInputs

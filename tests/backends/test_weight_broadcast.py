@@ -22,8 +22,8 @@ from vllm_policies import (
     tiny_policy,
 )
 
-from ray_iqa.backends.vllm_sampler import VllmSampler
-from ray_iqa.backends.weight_send import WeightSender
+from ray_iqa.backends.vllm.sampler import VllmSampler
+from ray_iqa.backends.weights.send import WeightSender
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import WeightTransferError
@@ -34,7 +34,7 @@ LIMIT = 1e-3
 
 
 class OneSampler:
-    """`ray_iqa.backends.weight_send.Receivers` for a sampler in this process."""
+    """`ray_iqa.backends.weights.send.Receivers` for a sampler in this process."""
 
     def __init__(self, sampler: VllmSampler) -> None:
         self.sampler = sampler
@@ -156,7 +156,7 @@ def test_a_parameter_that_never_arrives_is_named(
 def test_vllm_itself_accepts_an_update_that_lacks_a_parameter(
     model: torch.nn.Module, sender: WeightSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ray_iqa.backends.weight_receive.check_coverage", lambda *_: None)
+    monkeypatch.setattr("ray_iqa.backends.weights.receive.check_coverage", lambda *_: None)
     incomplete = [part for part in chunks(model, 1) if part[0][0] != "model.visual.merger.mlp.0.bias"]
     assert sender.send(pack_snapshot(model, 7).manifest, incomplete, 7, None)[0].policy_version == 7
 

@@ -19,8 +19,8 @@ from vllm_policies import (
     tiny_policy,
 )
 
-from ray_iqa.backends.vllm_sampler import VllmSampler
-from ray_iqa.backends.weight_manifest import snapshot_tensors
+from ray_iqa.backends.vllm.sampler import VllmSampler
+from ray_iqa.backends.weights.manifest import snapshot_tensors
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.types import RolloutGroup, TensorSpec, WeightSnapshot

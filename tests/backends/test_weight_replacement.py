@@ -5,7 +5,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from vllm_policies import tiny_policy
 
-from ray_iqa.backends.weight_replacement import replacement_folder
+from ray_iqa.backends.weights.replacement import replacement_folder
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.policy.inputs import PolicyInputs

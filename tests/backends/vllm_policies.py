@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
-from ray_iqa.backends.canary import canary_picture
+from ray_iqa.backends.weights.canary import canary_picture
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.images import load_image

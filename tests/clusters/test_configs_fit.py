@@ -7,12 +7,12 @@ import pytest
 import yaml
 from autoscaler_plan import REPOSITORY, launched, named_clusters, read
 
-from actors.serve_check import check_file
-from ray_iqa.config.annotate import AnnotateConfig
-from ray_iqa.config.batch_score import BatchScoreConfig
-from ray_iqa.config.evaluate import EvalConfig
-from ray_iqa.config.fit_ract import FitRactConfig
-from ray_iqa.config.fit_rali import FitRaliConfig
+from actors.serving.check import check_file
+from ray_iqa.config.jobs.annotate import AnnotateConfig
+from ray_iqa.config.jobs.batch_score import BatchScoreConfig
+from ray_iqa.config.jobs.evaluate import EvalConfig
+from ray_iqa.config.jobs.fit_ract import FitRactConfig
+from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
 
 CONFIGS = [path for path in sorted((REPOSITORY / "configs").glob("*/*.yaml")) if path.parent.name != "train"]

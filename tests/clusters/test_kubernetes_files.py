@@ -10,8 +10,8 @@ import pytest
 from autoscaler_plan import CLUSTERS, REPOSITORY, launched, read
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
-from actors.placement import plan_layout
-from actors.serve_check import check_file
+from actors.cluster.placement import plan_layout
+from actors.serving.check import check_file
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 

@@ -7,7 +7,7 @@ import pytest
 from autoscaler_plan import CLUSTERS, REPOSITORY, launched, named_clusters, read
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from actors.placement import plan_layout
+from actors.cluster.placement import plan_layout
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ray_iqa.config.evaluate import EvalConfig
+from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.config.load import build_config, load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ConfigError

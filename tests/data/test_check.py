@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from ray_iqa.data.check import check_rows
+from ray_iqa.data.checks.check import check_rows
 from ray_iqa.data.rows import ManifestRow
 
 Change = Callable[[ManifestRow], ManifestRow]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ray_iqa.data.check import check_rows
+from ray_iqa.data.checks.check import check_rows
 from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import PUBLIC_DATASETS, public_dataset
 from ray_iqa.data.rows import ManifestRow

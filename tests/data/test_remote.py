@@ -11,7 +11,7 @@ from ray_iqa.data.images import load_image
 from ray_iqa.data.manifest import load_manifest
 from ray_iqa.data.remote import list_files, read_bytes
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.preflight import load_images
+from ray_iqa.runs.preflight import load_images
 
 SUFFIXES = (".png", ".jpg")
 

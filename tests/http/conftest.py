@@ -18,17 +18,17 @@ from PIL import Image
 from ray_iqa.answers.thinking import split_thinking
 from ray_iqa.config.serve import AccessConfig, DecodingConfig, LightModelConfig, LimitsConfig
 from ray_iqa.http.app import create_app
-from ray_iqa.http.batches import BatchReply, BatchRequest
-from ray_iqa.http.decoding import DecodeWorkers, score_files
-from ray_iqa.http.keys import hash_of
-from ray_iqa.http.scores import ModelCard, PictureScore
+from ray_iqa.http.auth.keys import hash_of
+from ray_iqa.http.routes.batches import BatchReply, BatchRequest
 from ray_iqa.http.settings import Settings
-from ray_iqa.http.talk import ChatEnd, ChatSpec, Piece, RefusedError
-from ray_iqa.rali.artifact import Artifact
-from ray_iqa.rali.head import RaliHead
-from ray_iqa.rali.light_model import LightModel
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip
+from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, RefusedError
+from ray_iqa.serving.decoder_pool import DecodeWorkers, score_files
+from ray_iqa.serving.light_model import LightModel
+from ray_iqa.serving.types import ModelCard, PictureScore
 
 KEY = "iqa_a-key-of-the-tests"
 DECODING = DecodingConfig(max_pixels=2_000_000, num_workers=2, timeout_s=5.0)

@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 from ray_iqa.config.serve import AccessConfig, LimitsConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.http.app import create_app
-from ray_iqa.http.keys import KeyRing, hash_of, new_key
-from ray_iqa.http.rate_limit import RateLimit
+from ray_iqa.http.auth.keys import KeyRing, hash_of, new_key
+from ray_iqa.http.auth.rate_limit import RateLimit
 from ray_iqa.http.settings import Settings
 
 

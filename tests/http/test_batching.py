@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from ray_iqa.http.batching import PictureBatches
-from ray_iqa.http.scores import PictureScore
+from ray_iqa.serving.batching import PictureBatches
+from ray_iqa.serving.types import PictureScore
 
 
 class Scorer:

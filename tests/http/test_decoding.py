@@ -17,7 +17,7 @@ from PIL import Image
 from ray_iqa.config.serve import DecodingConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import DataError
-from ray_iqa.http.decoding import DecodeWorkers
+from ray_iqa.serving.decoder_pool import DecodeWorkers
 
 ALLOWED = {b"", b"LD_LIBRARY_PATH", b"PYTHONPATH", b"PYTHONHOME", b"OMP_NUM_THREADS"}
 
@@ -105,7 +105,7 @@ def test_a_decoder_that_is_taken_over_can_fill_neither_disk_nor_memory(tmp_path:
     script = f"""
 import os
 from ray_iqa.config.serve import DecodingConfig
-from ray_iqa.http import decoder
+from ray_iqa.serving import decoder_process as decoder
 decoder._confine(DecodingConfig())
 for attempt in (
     lambda: os.write(os.open({str(tmp_path / "x")!r}, os.O_CREAT | os.O_WRONLY), b"x"),

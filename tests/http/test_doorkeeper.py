@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Message, Receive, Scope, Send
 
 from ray_iqa.config.serve import LimitsConfig
-from ray_iqa.http.admission import Admission
-from ray_iqa.http.doorkeeper import Doorkeeper
-from ray_iqa.http.guard import Guard
 from ray_iqa.http.metrics import HttpMetrics
+from ray_iqa.http.middleware.admission import Admission
+from ray_iqa.http.middleware.guard import Guard
+from ray_iqa.http.middleware.load_shedding import Doorkeeper
 from ray_iqa.http.problems import as_problem
-from ray_iqa.http.scores import BusyError
 from ray_iqa.http.settings import Settings
+from ray_iqa.serving.types import BusyError
 
 STATUSES = {"/livez": 405}  # public: whatever key comes is not looked at
 

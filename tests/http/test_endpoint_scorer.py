@@ -8,8 +8,8 @@ from conftest import KEY, served
 from fastapi import FastAPI
 
 from ray_iqa.client import EndpointError
+from ray_iqa.evaluation.scorers.endpoint import EndpointScorer
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.scorers.endpoint import EndpointScorer
 from ray_iqa.types import LabelledImage
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ray_iqa.config.serve import LimitsConfig
-from ray_iqa.http.fetching import Fetcher
+from ray_iqa.http.fetch import Fetcher
 from ray_iqa.http.problems import Problem
 
 HOST, OTHER = "images.example.org", "files.cdn.example.net"

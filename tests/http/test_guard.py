@@ -3,9 +3,9 @@ import asyncio
 from starlette.types import Message, Receive, Scope, Send
 
 from ray_iqa.config.serve import LimitsConfig
-from ray_iqa.http.admission import Admission
-from ray_iqa.http.guard import Guard
 from ray_iqa.http.metrics import HttpMetrics
+from ray_iqa.http.middleware.admission import Admission
+from ray_iqa.http.middleware.guard import Guard
 from ray_iqa.http.settings import Settings
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ray_iqa.config.serve import LightModelConfig
-from ray_iqa.rali.light_model import LightModel
+from ray_iqa.serving.light_model import LightModel
 
 
 def test_a_rounded_tower_is_another_revision_with_nearly_the_same_scores(artifact: Path) -> None:

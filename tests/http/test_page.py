@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from ray_iqa.config.serve import AccessConfig
 from ray_iqa.http.app import create_app
 from ray_iqa.http.settings import Settings
-from ray_iqa.rali.light_model import LightModel
+from ray_iqa.serving.light_model import LightModel
 
 needs_browser = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine")
 
@@ -137,7 +137,10 @@ def test_reasoning_is_shown_while_it_is_written(tab: Tab, talking_url: str, file
 
 @needs_browser
 def test_the_description_of_the_interface_is_shown(tab: Tab, talking_url: str) -> None:
-    tab.open(f"{talking_url}docs").wait_for("document.querySelectorAll('.opblock').length > 12")
+    paths = httpx.get(f"{talking_url}openapi.json").json()["paths"]
+    num_operations = sum(len(operations) for operations in paths.values())
+    assert num_operations > 8
+    tab.open(f"{talking_url}docs").wait_for(f"document.querySelectorAll('.opblock').length === {num_operations}")
     assert "/v1/chat/completions" in tab.run("document.body.textContent")
     assert tab.run("performance.getEntriesByType('resource').every(each => each.name.startsWith(location.origin))")
     assert tab.complaints == []

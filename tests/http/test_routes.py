@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from ray_iqa.rali.light_model import LightModel
+from ray_iqa.serving.light_model import LightModel
 
 Encode = Callable[..., bytes]
 

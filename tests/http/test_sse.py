@@ -5,7 +5,7 @@ import pytest
 
 from ray_iqa.http import sse
 from ray_iqa.http.problems import Problem
-from ray_iqa.http.scores import BusyError
+from ray_iqa.serving.types import BusyError
 
 
 class Source:

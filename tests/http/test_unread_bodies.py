@@ -17,8 +17,8 @@ from starlette.types import Message
 
 from ray_iqa.config.serve import AccessConfig, LimitsConfig
 from ray_iqa.http.app import create_app
-from ray_iqa.http.scores import ModelCard, PictureScore
 from ray_iqa.http.settings import Settings
+from ray_iqa.serving.types import ModelCard, PictureScore
 
 PATHS = ("/v1/score", "/v1/chat/completions", "/v1/batches", "/reward", "/v1/models", "/metrics", "/nowhere")
 BODIES = (

@@ -11,11 +11,11 @@ from scipy.stats import spearmanr
 from ray_iqa.data.manifest import load_manifest, read_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError
-from ray_iqa.preflight import check_pictures
 from ray_iqa.quickstart.distortions import LADDER, SMALL_PICTURE_KINDS
 from ray_iqa.quickstart.pictures import PHOTOGRAPHS
 from ray_iqa.quickstart.quality import true_quality
 from ray_iqa.quickstart.synthesise import permute_labels, synthesise
+from ray_iqa.runs.preflight import check_pictures
 
 SMALL = {"num_train": 400, "num_val": 60, "num_test": 120}
 

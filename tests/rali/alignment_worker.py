@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ray_iqa.config.rali import AlignmentConfig
-from ray_iqa.rali.alignment import Aligner, AlignmentBatch, AlignmentModule, gather_from_all
+from ray_iqa.rali.fit.alignment import Aligner, AlignmentBatch, AlignmentModule, gather_from_all
 
 
 def pairs(steps: int, seed: int, size: int = 8) -> list[AlignmentBatch]:

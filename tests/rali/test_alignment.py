@@ -12,14 +12,14 @@ from alignment_worker import CONFIG, new_module, pairs, worker
 from torch import Tensor, nn
 
 from ray_iqa.config.rali import AlignmentConfig
-from ray_iqa.rali.alignment import (
+from ray_iqa.rali.fit.alignment import (
     Aligner,
     AlignmentBatch,
     AlignmentModule,
     contrastive_loss,
     parameter_groups,
 )
-from ray_iqa.rali.encoders import Clip, build_tower
+from ray_iqa.rali.model.encoders import Clip, build_tower
 
 
 def unit(seed: int, rows: int, width: int = 5) -> Tensor:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from ray_iqa.answers.prompt import prompt_by_id
-from ray_iqa.config.annotate import AnnotatedImagesConfig
+from ray_iqa.config.jobs.annotate import AnnotatedImagesConfig
 from ray_iqa.data.manifest import write_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.annotated_images import AnnotatedImage, read_images
-from ray_iqa.rali.annotation import embed_texts, failed_record, records_of_group
-from ray_iqa.rali.encoders import Clip
-from ray_iqa.rali.records import ReasoningRecord
+from ray_iqa.rali.annotations.images import AnnotatedImage, read_images
+from ray_iqa.rali.annotations.records import ReasoningRecord
+from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
+from ray_iqa.rali.model.encoders import Clip
 from ray_iqa.types import Completion, RolloutGroup
 
 IMAGE = AnnotatedImage(image_id="1", image_path="/1.png", dataset="d", mos=30.0, mapped_mos=3.0)

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from ray_iqa.config.rali import BasisConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.basis import allocate_centres, fit_basis, score_buckets
+from ray_iqa.rali.fit.basis import allocate_centres, fit_basis, score_buckets
 
 
 def test_buckets_have_equal_width_between_lowest_and_highest_score() -> None:

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.convert import convert_released
-from ray_iqa.rali.pca_pickle import read_pca
+from ray_iqa.rali.integrations.pca_pickle import read_pca
+from ray_iqa.rali.integrations.released import convert_released
 from ray_iqa.rali.scorer import RaliScorer
 
 DATA = np.random.default_rng(0).normal(1, 2, (60, 24))

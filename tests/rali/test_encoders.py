@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.encoders import Architecture, Clip, build_tower, load_clip
-from ray_iqa.rali.small_clip import build_small_clip
+from ray_iqa.rali.fit.small_clip import build_small_clip
+from ray_iqa.rali.model.encoders import Architecture, Clip, build_tower, load_clip
 
 
 def test_folder_loads_in_open_clip_itself_with_the_same_features(small_clip: Clip, tmp_path: Path) -> None:

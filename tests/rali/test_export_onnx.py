@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from ray_iqa.rali.export_onnx import export_onnx
+from ray_iqa.rali.integrations.onnx import export_onnx
 from ray_iqa.rali.scorer import RaliScorer
 
 

@@ -3,8 +3,8 @@
 import torch
 
 from ray_iqa.config.rali import FineTuningConfig
-from ray_iqa.rali.fine_tuning import fine_tune
-from ray_iqa.rali.head import RaliHead
+from ray_iqa.rali.fit.fine_tuning import fine_tune
+from ray_iqa.rali.model.head import RaliHead
 
 CONFIG = FineTuningConfig(epochs=60, patience=5, batch_size=32)
 

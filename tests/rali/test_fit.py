@@ -8,11 +8,11 @@ import torch
 
 from ray_iqa.config.rali import RaliFitConfig
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.encoders import Clip, load_clip
-from ray_iqa.rali.fit import fit_head, fit_in_process, hold_out
-from ray_iqa.rali.fit_data import FitImages
+from ray_iqa.rali.fit.data import FitImages
+from ray_iqa.rali.fit.small_clip import build_small_clip, warm_up
+from ray_iqa.rali.fit.stages import fit_head, fit_in_process, hold_out
+from ray_iqa.rali.model.encoders import Clip, load_clip
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.rali.small_clip import build_small_clip, warm_up
 from ray_iqa.statistics.correlation import plcc, srcc
 
 WORDS = ("clean", "slightly noisy", "clearly noisy", "very noisy")

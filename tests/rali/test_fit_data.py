@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ray_iqa.errors import DataError
-from ray_iqa.rali.fit_data import RecordedTexts, fit_images
-from ray_iqa.rali.records import ReasoningRecord
+from ray_iqa.rali.annotations.records import ReasoningRecord
+from ray_iqa.rali.fit.data import RecordedTexts, fit_images
 
 
 def record(image_id: str, text_index: int, **changes: object) -> ReasoningRecord:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ray_iqa.rali.head import RaliHead
+from ray_iqa.rali.model.head import RaliHead
 
 
 def transcription(head: RaliHead, features: np.ndarray) -> list[float]:

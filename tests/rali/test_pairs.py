@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ray_iqa.rali.pairs import AlignmentPairs, pair_up
-from ray_iqa.rali.preprocessing import Preprocessing
+from ray_iqa.rali.fit.pairs import AlignmentPairs, pair_up
+from ray_iqa.rali.model.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(size=8, mean=(0, 0, 0), std=(1, 1, 1), resize="shortest", interpolation="bicubic")
 IMAGES = [np.full((8, 8, 3), 10 * number, np.uint8) for number in range(10)]  # the grey level tells the picture

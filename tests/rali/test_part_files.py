@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from ray_iqa.errors import CheckpointError, OutputError
-from ray_iqa.rali.part_files import PartFiles, write_hidden
+from ray_iqa.rali.annotations.parquet_parts import PartFiles, write_hidden
 
 
 def table(*values: int) -> pa.Table:

@@ -7,8 +7,8 @@ import pytest
 
 from ray_iqa.config.pictures import PicturesConfig
 from ray_iqa.errors import DataError
-from ray_iqa.rali import picture_table
-from ray_iqa.rali.picture_table import SCHEMA, read_pictures, without
+from ray_iqa.rali.annotations import pictures as picture_table
+from ray_iqa.rali.annotations.pictures import SCHEMA, read_pictures, without
 
 
 def listed(folder: Path, *lines: str, name: str = "list.csv") -> pa.Table:

@@ -11,7 +11,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.preprocessing import Preprocessing
+from ray_iqa.rali.model.preprocessing import Preprocessing
 
 SETTINGS = {"size": 56, "mean": (0.48, 0.46, 0.41), "std": (0.27, 0.26, 0.28), "interpolation": "bicubic"}
 

@@ -7,7 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_iqa.errors import DataError
-from ray_iqa.rali.records import RECORD_SCHEMA, ReasoningRecord, mapped_mos, records_to_table, table_to_records
+from ray_iqa.rali.annotations.records import (
+    RECORD_SCHEMA,
+    ReasoningRecord,
+    mapped_mos,
+    records_to_table,
+    table_to_records,
+)
 
 GOOD = ReasoningRecord(
     image_id="a",

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ray_iqa.rali.encoders import Clip
-from ray_iqa.rali.small_clip import build_small_clip, warm_up
+from ray_iqa.rali.fit.small_clip import build_small_clip, warm_up
+from ray_iqa.rali.model.encoders import Clip
 
 IMAGES = [np.random.default_rng(number).integers(0, 256, (56, 56, 3), dtype=np.uint8) for number in range(8)]
 TEXTS = ["looks clean", "looks very noisy"] * 4

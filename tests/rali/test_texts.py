@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ray_iqa.rali.texts import clean_reasoning, sentences, training_texts
+from ray_iqa.rali.model.texts import clean_reasoning, sentences, training_texts
 
 
 def fits(words: int) -> Callable[[str], bool]:

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from ray_iqa.evaluation_records import PredictionRow, write_predictions
-from ray_iqa.results.differences import corrected, difference
-from ray_iqa.results.measure import measure
-from ray_iqa.results.write import write_results
+from ray_iqa.evaluation.differences import corrected, difference
+from ray_iqa.evaluation.measure import measure
+from ray_iqa.evaluation.records import PredictionRow, write_predictions
+from ray_iqa.evaluation.result_files import write_results
 
 HOSTILE = "</blockquote><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>{{ 7 * 7 }}"
 DATASET = "it's $\\frac$ <b>set</b>"

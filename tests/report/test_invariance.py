@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from report_folders import prediction
 
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.invariance import CHANGES, ScorerAtHand, invariance_section
 
 

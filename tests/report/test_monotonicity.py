@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from report_folders import prediction
 
-from ray_iqa.evaluation_records import PredictionRow
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.report.inputs import ReportInputs
 from ray_iqa.report.monotonicity import level_curve, monotonicity_section
 

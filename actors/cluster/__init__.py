@@ -1,0 +1,1 @@
+"""Ray itself: joining a cluster, placement, processes, signals, submitting."""

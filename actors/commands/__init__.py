@@ -1,0 +1,1 @@
+"""The command line: arguments, and commands that need no cluster."""

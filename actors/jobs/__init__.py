@@ -1,0 +1,1 @@
+"""Jobs beside training: annotation, scoring, fitting, evaluation."""

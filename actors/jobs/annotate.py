@@ -1,0 +1,121 @@
+"""`ray-iqa annotate`: pictures -> reasoning texts of a policy -> text embeddings -> Parquet, streamed by Ray Data.
+
+Decoding, engines and text towers are stages of their own, which grow and shrink apart. Between stages travel decoded
+bytes, then rows. Ray Data's own checkpoint filters some kinds of sources only; here the driver knows from the files
+that are there which pictures are done, and it alone gives new files their names.
+"""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+import ray
+
+from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_blocks
+from actors.exit_codes import SOME_FAILED
+from actors.jobs.parquet_job import add_parts, prepare_pipeline
+from actors.cluster.placement import connect, disconnect, require, worker_environment
+from ray_iqa.answers.prompt import prompt_by_id
+from ray_iqa.config.jobs.annotate import AnnotateConfig
+from ray_iqa.config.load import load_config
+from ray_iqa.runs.digests import model_digest
+from ray_iqa.errors import ConfigError
+from ray_iqa.runs.preflight import check_model, output_folder
+from ray_iqa.rali.annotations.images import AnnotatedImage, read_images
+from ray_iqa.rali.annotations.parquet_parts import PartFiles
+from ray_iqa.runs.directory import RunDirectory
+
+
+def run(config_path: str, overrides: Sequence[str]) -> int:
+    """Annotate what is not annotated yet; exit code 0, or 3 when a row has no text."""
+    return annotate(load_config(AnnotateConfig, config_path, overrides))
+
+
+def annotate(config: AnnotateConfig) -> int:
+    """As `run`, with a configuration at hand."""
+    run_dir = output_folder(config.run_dir)
+    if not prompt_by_id(config.policy.prompt).asks_reasoning:
+        raise ConfigError(f"policy.prompt must ask for reasoning, {config.policy.prompt!r} does not")
+    check_model(config.policy.model)
+    images = read_images(config.images)
+    contents = {
+        "policy.model": model_digest(config.policy.model, config.policy.revision),
+        "backbone.name": model_digest(config.backbone.name),
+        "backbone.pretrained": model_digest(str(config.backbone.pretrained)),
+    }
+    with RunDirectory(run_dir, config, contents=contents):
+        parts = PartFiles(run_dir / "records")
+        known = parts.keys()
+        pending = [image for image in images if image.key not in known]
+        if pending:
+            connect(config.cluster)
+            try:
+                _annotate(config, pending, parts, num_done=len(images) - len(pending))
+            finally:
+                disconnect()
+        return _summary(parts)
+
+
+def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: PartFiles, num_done: int) -> None:
+    engine, encoder = _engine_resources(config), _text_encoder_resources(config)
+    require(
+        {
+            "CPU": sum(kind["num_cpus"] for kind in (engine, encoder)) + config.pipeline.cpus_per_decoder,
+            "GPU": sum(kind["num_gpus"] for kind in (engine, encoder)),
+        }
+    )
+    prepare_pipeline()
+    environment = {"env_vars": worker_environment(config.rollout.num_threads, config.cluster.device)}
+    pipeline = config.pipeline
+    rows = (
+        ray.data.from_arrow(source_blocks(images, pipeline.batch_size))
+        .map_batches(decode, batch_format="pyarrow", num_cpus=pipeline.cpus_per_decoder)
+        .map_batches(
+            Reasoner,
+            fn_constructor_args=(config,),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=config.rollout.min_workers, max_size=config.rollout.most_workers
+            ),
+            batch_size=pipeline.batch_size,
+            batch_format="pyarrow",
+            runtime_env=environment,
+            **engine,
+        )
+        .map_batches(
+            TextWriter,
+            fn_constructor_args=(config, parts.folder),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=pipeline.min_text_encoders, max_size=pipeline.max_text_encoders
+            ),
+            batch_format="pyarrow",
+            **encoder,
+        )
+    )
+    add_parts(rows.iter_rows(), parts, "Annotating", num_done=num_done, num_pending=len(images))
+
+
+def _engine_resources(config: AnnotateConfig) -> dict[str, float]:
+    on_gpu = config.cluster.device == "cuda"
+    return {
+        "num_cpus": config.cluster.cpus_per_actor,
+        "num_gpus": float(config.rollout.tensor_parallel_size) if on_gpu else 0.0,
+    }
+
+
+def _text_encoder_resources(config: AnnotateConfig) -> dict[str, float]:
+    gpus = config.pipeline.gpus_per_text_encoder
+    return {"num_cpus": 0.1 if gpus else 0.5, "num_gpus": gpus}
+
+
+def _summary(parts: PartFiles) -> int:
+    table = parts.table(["status", "reason", "truncated"]).to_pydict()
+    counts = Counter(table["status"])
+    lines = [
+        f"{parts.folder}: {len(table['status']):,} rows, {counts['failed']:,} failed, "
+        f"{sum(map(bool, table['truncated'])):,} longer than the text tower reads"
+    ]
+    reasons = Counter(reason for reason in table["reason"] if reason)
+    lines += [f"  {count:,} x {reason}" for reason, count in reasons.most_common(3)]
+    sys.stdout.write(os.linesep.join(lines) + os.linesep)
+    return SOME_FAILED if counts["failed"] else 0

@@ -1,0 +1,114 @@
+"""The stages of annotation: plain functions and classes that Ray Data runs in tasks and actors of their own."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from PIL import Image
+
+from actors.cluster.engine_start import engine_start
+from ray_iqa.answers.prompt import prompt_by_id
+from ray_iqa.config.jobs.annotate import AnnotateConfig
+from ray_iqa.data.images import picture_or_reason
+from ray_iqa.policy.exported_version import read_policy_version
+from ray_iqa.rali.annotations.images import AnnotatedImage
+from ray_iqa.rali.annotations.parquet_parts import write_hidden
+from ray_iqa.rali.annotations.records import RECORD_SCHEMA, ReasoningRecord, records_to_table, table_to_records
+from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
+from ray_iqa.seeds import derive_seed
+from ray_iqa.types import RolloutGroup
+
+_IMAGE_FIELDS = tuple(field.name for field in fields(AnnotatedImage))
+_SOURCE_SCHEMA = pa.schema(
+    [(name, pa.float64() if name in ("mos", "mapped_mos") else pa.string()) for name in _IMAGE_FIELDS]
+)
+
+
+def source_blocks(images: Sequence[AnnotatedImage], size: int) -> list[pa.Table]:
+    """What goes in: tables of at most ``size`` pictures that are not decoded yet."""
+    return [
+        pa.Table.from_pylist([asdict(image) for image in images[start : start + size]], schema=_SOURCE_SCHEMA)
+        for start in range(0, len(images), size)
+    ]
+
+
+def decode(batch: pa.Table) -> pa.Table:
+    """Add ``pixels`` (RGB bytes), ``width``, ``height``; a picture that cannot be decoded gets a ``reason`` instead."""
+    decoded: dict[str, list[Any]] = {"pixels": [], "width": [], "height": [], "reason": []}
+    for path in batch["image_path"].to_pylist():
+        for column, value in zip(decoded.values(), _decoded(path), strict=True):
+            column.append(value)
+    kinds = (pa.large_binary(), pa.int32(), pa.int32(), pa.string())
+    for (name, values), kind in zip(decoded.items(), kinds, strict=True):
+        batch = batch.append_column(pa.field(name, kind), pa.array(values, kind))
+    return batch
+
+
+def _decoded(path: str) -> tuple[bytes | None, int | None, int | None, str | None]:
+    picture = picture_or_reason(path)
+    if isinstance(picture, str):
+        return None, None, None, picture
+    return picture.tobytes(), picture.width, picture.height, None
+
+
+class Reasoner:
+    """One engine: pictures -> one row per picture with the list ``records``."""
+
+    def __init__(self, config: AnnotateConfig) -> None:
+        with engine_start():
+            from ray_iqa.backends.vllm.sampler import VllmSampler  # the engine belongs in this process only
+
+            self._sampler = VllmSampler(config.policy, config.rollout)
+        self._prompt = prompt_by_id(config.policy.prompt)
+        self._spec = config.rollout.sampling_spec(derive_seed(config.seed, "annotate"))
+        self._num_texts = config.texts_per_image
+        self._policy_version = read_policy_version(config.policy.model)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Sample and read the answers; the pictures end here."""
+        images = [AnnotatedImage(**row) for row in batch.select(_IMAGE_FIELDS).to_pylist()]
+        decoded = batch.select(["pixels", "width", "height", "reason"]).to_pylist()
+        pictures = [
+            row["reason"] or Image.frombytes("RGB", (row["width"], row["height"]), row["pixels"]) for row in decoded
+        ]
+        groups = self._sampler.sample_pictures([image.for_sampler() for image in images], pictures, self._spec)
+        return _nested([self._records(image, group) for image, group in zip(images, groups, strict=True)])
+
+    def _records(self, image: AnnotatedImage, group: RolloutGroup) -> list[ReasoningRecord]:
+        if group.problem is not None:
+            return [failed_record(image, group.problem, self._policy_version)]
+        group = replace(group, policy_version=self._policy_version)
+        return records_of_group(image, group, self._prompt, self._num_texts)
+
+
+class TextWriter:
+    """One text tower: embeds the texts of a block and writes its rows to a file, which the driver then adds."""
+
+    def __init__(self, config: AnnotateConfig, folder: Path) -> None:
+        with engine_start():
+            from ray_iqa.rali.model.encoders import load_clip
+
+            device = "cuda" if config.pipeline.gpus_per_text_encoder else "cpu"
+            clip = load_clip(config.backbone.name, config.backbone.pretrained, device=device)
+        self._encoder, self._name, self._folder = clip.text, clip.name, folder
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Rows with lists of records -> one row about the file they are in."""
+        nested = batch["records"].combine_chunks()
+        records = table_to_records(pa.Table.from_struct_array(nested.flatten()))
+        table = records_to_table(embed_texts(records, self._encoder, self._name))
+        failed = {(record.dataset, record.image_id) for record in records if record.status == "failed"}
+        return pa.table(
+            {
+                "file": [write_hidden(self._folder, table)],
+                "num_images": [len(nested)],
+                "num_failed": [len(failed)],
+            }
+        )
+
+
+def _nested(records: list[list[ReasoningRecord]]) -> pa.Table:
+    kind = pa.list_(pa.struct(list(RECORD_SCHEMA)))
+    return pa.table({"records": pa.array([[asdict(record) for record in own] for own in records], kind)})

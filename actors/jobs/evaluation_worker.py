@@ -1,0 +1,63 @@
+"""One model of an evaluation in a process of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ray
+
+from actors.cluster.engine_start import engine_start
+from ray_iqa.config.jobs.evaluate import EvalConfig
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.evaluation.records import Prediction
+from ray_iqa.evaluation.scorers.column import ColumnScorer
+from ray_iqa.evaluation.scorers.scorer import ModelSpec, Scorer
+from ray_iqa.seeds import derive_seed
+from ray_iqa.types import LabelledImage
+
+
+class EvaluationWorker:
+    """Any scorer behind one method; it is loaded in the worker's process only."""
+
+    def __init__(self, model: ModelSpec, config: EvalConfig) -> None:
+        with engine_start():
+            self._scorer = open_scorer(model, config)
+
+    def ready(self) -> bool:
+        """Answers once the scorer is loaded."""
+        return True
+
+    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+        """See `Scorer.predict`."""
+        return self._scorer.predict(images)
+
+
+EvaluationActor = ray.remote(EvaluationWorker)
+
+
+def open_scorer(model: ModelSpec, config: EvalConfig) -> Scorer:
+    """Load a model.
+
+    Raises:
+        ConfigError, DataError: it is not what it was named as.
+    """
+    match model.kind:
+        case "column":
+            file, _, column = model.source.rpartition(":")
+            return ColumnScorer(Path(file), column)
+        case "light":
+            from ray_iqa.evaluation.scorers.light import LightScorer
+
+            return LightScorer(model.source, config.cluster.device)
+        case "endpoint":
+            from ray_iqa.evaluation.scorers.endpoint import EndpointScorer
+
+            return EndpointScorer(model.source)
+        case "pyiqa":
+            from ray_iqa.evaluation.scorers.pyiqa_metric import PyiqaScorer
+
+            return PyiqaScorer(model.source, config.cluster.device)
+        case "policy":
+            from ray_iqa.backends.vllm.policy_scorer import PolicyScorer
+
+            policy = PolicyConfig(model=model.source, **config.policy.model_dump())
+            return PolicyScorer(policy, config.rollout, config.decoding, derive_seed(config.seed, "eval"))

@@ -1,0 +1,181 @@
+"""`ray-iqa fit-rali`: annotated pictures -> a light scorer, by Ray Train on one or many workers.
+
+All workers share stage 1 with negatives of the whole batch; the first one fits stages 2 and 3 on the features that
+all of them computed. A worker that dies takes the others along, and all go on from the last epoch's checkpoint.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+import ray.train
+import ray.train.torch
+
+from actors.cluster.engine_start import engine_start
+from actors.cluster.placement import connect, disconnect, require, worker_environment
+from ray_iqa.config.jobs.fit_rali import FitRaliConfig
+from ray_iqa.config.load import load_config
+from ray_iqa.errors import ConfigError, RayIqaError
+from ray_iqa.rali.annotations.records import read_records, table_to_records
+from ray_iqa.rali.fit.data import RecordedTexts, fit_images
+from ray_iqa.runs.digests import files_digest, model_digest
+from ray_iqa.runs.directory import RunDirectory
+from ray_iqa.runs.preflight import check_pictures, output_folder
+
+SCORER = "scorer"
+"""Folder of the artifact in the run directory."""
+_CPUS_OF_READER = 0.5  # of the tasks that read annotations, while the workers hold theirs
+
+
+def run(config_path: str, overrides: Sequence[str]) -> int:
+    """Fit or resume; the exit code."""
+    fit_rali(load_config(FitRaliConfig, config_path, overrides))
+    return 0
+
+
+def fit_rali(config: FitRaliConfig) -> None:
+    """As `run`, with a configuration at hand."""
+    run_dir = output_folder(config.run_dir)
+    files = annotation_files(config.annotations)
+    _check(config, files)
+    backbone = config.fit.backbone
+    contents = {
+        "annotations": files_digest([Path(file) for file in files]),
+        "fit.backbone.name": model_digest(backbone.name),
+        "fit.backbone.pretrained": model_digest(str(backbone.pretrained)),
+    }
+    with RunDirectory(run_dir, config, contents=contents):
+        connect(config.cluster)
+        try:
+            figures = _train(config, files, run_dir)
+        finally:
+            disconnect()
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    probes = [row["alignment/probe_srcc"] for row in rows if row.get("alignment/probe_srcc") is not None]
+    if len(probes) > 1:
+        sys.stdout.write(
+            f"Linear probe of the tower: SRCC {probes[0]:.3f} before alignment, {max(probes[1:]):.3f} after\n"
+        )
+    sys.stdout.write(
+        f"Held-out slice of the training images: SRCC {figures['fit/srcc']:.3f}, PLCC {figures['fit/plcc']:.3f}, "
+        f"MSE {figures['fit/mse']:.3f}\nScorer: {run_dir / SCORER}\nTensorBoard: tensorboard --logdir {run_dir}\n"
+    )
+
+
+def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, float]:
+    on_gpu, workers = config.cluster.device == "cuda", config.workers
+    per_worker = {"CPU": config.cluster.cpus_per_actor} | ({"GPU": 1.0} if on_gpu else {})
+    needed = {name: amount * workers.num_workers for name, amount in per_worker.items()}
+    require(needed | {"CPU": needed["CPU"] + _CPUS_OF_READER})
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns of the line above
+    trainer = _Trainer(
+        _work,
+        train_loop_config={"config": config.model_dump(mode="json"), "run_dir": str(run_dir)},
+        datasets={"annotations": ray.data.read_parquet(files, num_cpus=_CPUS_OF_READER)},
+        dataset_config=ray.train.DataConfig(datasets_to_split=[]),  # every worker knows all pictures and their texts
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers.num_workers, use_gpu=on_gpu, resources_per_worker=per_worker
+        ),
+        run_config=ray.train.RunConfig(
+            name="checkpoints",
+            storage_path=str(run_dir),
+            failure_config=ray.train.FailureConfig(max_failures=workers.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            worker_runtime_env={"env_vars": worker_environment(workers.num_threads, config.cluster.device)},
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+        ),
+    )
+    try:
+        figures: dict[str, float] | None = trainer.fit().return_value
+    except ray.train.TrainingFailedError as error:
+        raise _own(error) or error from error
+    assert figures is not None, "the first worker returns them"
+    return figures
+
+
+class _Trainer(ray.train.torch.TorchTrainer):  # type: ignore[misc]  # Ray has no types here
+    """Leaves Ctrl-C to the command; the handler of Ray 2.60 ends in exit code 0."""
+
+    def _register_sigint_handler(self, controller: object) -> None:
+        pass
+
+
+def _work(job: dict[str, Any]) -> dict[str, float]:  # Any: JSON
+    """What every worker runs; the first one's figures of the finished scorer."""
+    with engine_start():
+        from ray_iqa.rali.fit.alignment_run import Team
+        from ray_iqa.rali.fit.stages import RaliFit
+        from ray_iqa.rali.model.encoders import load_clip
+        from ray_iqa.telemetry.curves import Curves
+
+    config, run_dir = FitRaliConfig.model_validate(job["config"]), Path(job["run_dir"])
+    context = ray.train.get_context()
+    first = context.get_world_rank() == 0
+    team = Team(rank=context.get_world_rank(), num_workers=context.get_world_size(), wrap=ray.train.torch.prepare_model)
+    shard = ray.train.get_dataset_shard("annotations")
+    records = table_to_records(pa.concat_tables(shard.iter_batches(batch_size=None, batch_format="pyarrow")))
+    backbone, device = config.fit.backbone, str(ray.train.torch.get_device())
+    clip = load_clip(backbone.name, backbone.pretrained, device=device)
+    texts = RecordedTexts(records, clip.name) if config.fit.alignment.enabled else None
+    fit = RaliFit(clip, fit_images(records, config.fit.target), config.fit, texts, team)
+    if (checkpoint := ray.train.get_checkpoint()) is not None:
+        with checkpoint.as_directory() as folder:
+            fit.restore(Path(folder))
+    curves = Curves(run_dir, fit.num_done) if first else None
+    for epoch, figures in fit.epochs():
+        if curves:
+            curves.log(epoch, figures)
+        with TemporaryDirectory() as folder:
+            if first:
+                fit.save(Path(folder))
+            ray.train.report(figures, checkpoint=ray.train.Checkpoint.from_directory(folder) if first else None)
+    scorer = fit.finish()
+    figures = {}
+    if scorer and curves:
+        scorer.save(run_dir / SCORER)
+        figures = {f"fit/{name}": value for name, value in scorer.artifact.provenance["held_out"].items()}
+        curves.log(fit.num_done + 1, figures)
+        curves.close()
+    return figures
+
+
+def annotation_files(names: Sequence[str]) -> list[str]:
+    """Parquet files, and those below run directories of `ray-iqa annotate`."""
+    files: list[str] = []
+    for name in names:
+        path = Path(name).absolute()
+        found = [path] if path.is_file() else sorted((path / "records").glob("part-*.parquet"))
+        if not found:
+            raise ConfigError(
+                f"annotations must name parquet files or run directories of `ray-iqa annotate`, found none at {path}"
+            )
+        files += [str(file) for file in found]
+    return files
+
+
+def _check(config: FitRaliConfig, files: list[str]) -> None:
+    """Everything about the annotations that would stop every worker."""
+    records = read_records(files)
+    images = fit_images(records, config.fit.target)
+    check_pictures(map(str, images.images))
+    if config.fit.alignment.enabled:
+        RecordedTexts(records, config.fit.backbone.name)
+
+
+def _own(error: BaseException) -> RayIqaError | None:
+    """Our own sentence inside Ray's report of failed workers."""
+    for failure in getattr(error, "worker_failures", {}).values():
+        cause = failure
+        while cause is not None and not isinstance(cause, RayIqaError):
+            cause = cause.__cause__
+        if isinstance(cause, RayIqaError):
+            return cause
+    return None

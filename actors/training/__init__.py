@@ -1,0 +1,1 @@
+"""The actors of a training run and its composition root."""

@@ -1,0 +1,1 @@
+"""Patches of the engines, each with the version it is for."""

@@ -1,0 +1,1 @@
+"""DeepSpeed: one rank of the learner and its part of a checkpoint."""

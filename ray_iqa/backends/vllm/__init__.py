@@ -1,0 +1,1 @@
+"""vLLM: samples of training, answers of the endpoint."""

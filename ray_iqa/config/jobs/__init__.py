@@ -1,0 +1,1 @@
+"""Root configurations of the jobs beside training."""

@@ -1,0 +1,57 @@
+"""A running HTTP endpoint among the scorers that are compared."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urldefrag
+
+from ray_iqa.client import Client, EndpointError
+from ray_iqa.evaluation.records import Prediction
+from ray_iqa.path_text import text_path
+from ray_iqa.types import LabelledImage
+
+_TOO_LARGE = 413
+
+
+class EndpointScorer:
+    """Asks a service for scores; the API key is in the environment variable RAY_IQA_KEY.
+
+    Args:
+        url: of the service; ``#NAME`` behind it asks for that model of several.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url, model = urldefrag(url)
+        self._model = model or None
+
+    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+        """See `Scorer.predict`; a file that is not there is not sent."""
+        contents: list[bytes] = []
+        predictions: list[Prediction | None] = []
+        for image in images:
+            try:
+                contents.append(Path(text_path(image.image_path)).read_bytes())
+                predictions.append(None)
+            except OSError as error:
+                predictions.append(Prediction(score=None, reason=f"{image.image_path}: {error.strerror}"))
+        began = time.perf_counter()
+        with Client(self._url) as client:
+            answers = iter(self._ask(client, contents))
+        seconds = (time.perf_counter() - began) / max(1, len(contents))
+        return [
+            replace(next(answers), seconds=seconds) if prediction is None else prediction for prediction in predictions
+        ]
+
+    def _ask(self, client: Client, contents: Sequence[bytes]) -> list[Prediction]:
+        """What is too much for one request is asked in halves; a picture that is too large alone has failed."""
+        try:
+            items = list(client.score(contents, self._model))
+        except EndpointError as error:
+            if error.status != _TOO_LARGE:
+                raise
+            if len(contents) == 1:
+                return [Prediction(score=None, reason=str(error))]
+            half = len(contents) // 2
+            return self._ask(client, contents[:half]) + self._ask(client, contents[half:])
+        return [Prediction(score=item.value, score_std=item.spread, reason=item.reason) for item in items]

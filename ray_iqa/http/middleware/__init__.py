@@ -1,0 +1,1 @@
+"""What stands before every route, from the outside in: guard, access, admission."""

@@ -1,0 +1,119 @@
+"""The routes that judge pictures."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from fastapi import APIRouter, Request
+
+from ray_iqa.config.serve import LimitsConfig
+from ray_iqa.http.problems import responses
+from ray_iqa.http.replies import (
+    CompareReply,
+    ModelList,
+    RankedItem,
+    RerankReply,
+    RewardReply,
+    ScoreItem,
+    ScoreReply,
+)
+from ray_iqa.http.requests import CompareRequest, RerankRequest, RewardRequest, ScoreRequest, body_schema, read_request
+from ray_iqa.http.settings import Settings
+from ray_iqa.serving.comparison import ranking, unit_value, win_probabilities
+from ray_iqa.serving.models import Judges
+from ray_iqa.serving.types import ModelCard, Scale
+
+ScoreT = TypeVar("ScoreT", bound=ScoreRequest)
+_PROBLEMS = responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504)
+
+
+class Judgement(NamedTuple):
+    """The model that judged, and the scores of a request's pictures."""
+
+    model: str
+    items: list[ScoreItem]
+
+
+def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
+    """Routes over ``judges``, under the limits in force when a request comes."""
+    router = APIRouter(tags=["scores"])
+
+    async def judge(request: Request, kind: type[ScoreT]) -> tuple[ScoreT, Judgement]:
+        asked, images = await read_request(request, kind, settings)
+        return asked, await _judge(judges, asked, images, settings.limits)
+
+    @router.post("/v1/score", responses=_PROBLEMS, openapi_extra=_body(ScoreRequest))
+    async def score(request: Request) -> ScoreReply:
+        """Quality of each picture."""
+        _, judgement = await judge(request, ScoreRequest)
+        return ScoreReply(model=judgement.model, data=judgement.items)
+
+    @router.post("/v1/compare", responses=_PROBLEMS, openapi_extra=_body(CompareRequest))
+    async def compare(request: Request) -> CompareReply:
+        """Which of at least two pictures is better, and how surely."""
+        _, judgement = await judge(request, CompareRequest)
+        items = judgement.items
+        return CompareReply(
+            model=judgement.model, data=items, ranking=ranking(items), probabilities=win_probabilities(items)
+        )
+
+    @router.post("/v1/rerank", responses=_PROBLEMS, openapi_extra=_body(RerankRequest))
+    async def rerank(request: Request) -> RerankReply:
+        """The best of N pictures."""
+        asked, judgement = await judge(request, RerankRequest)
+        items = judgement.items
+        results = [
+            RankedItem(index=place, relevance_score=unit_value(items[place]) or 0.0, score=items[place])
+            for place in ranking(items)[: asked.top_n]
+        ]
+        failed = [item for item in items if item.status == "failed"]
+        return RerankReply(model=judgement.model, results=results, failed=failed)
+
+    @router.post("/reward", responses=_PROBLEMS, openapi_extra=_body(RewardRequest))
+    async def reward(request: Request) -> RewardReply:
+        """Rewards for pictures of a generator: list in, list out, on the scale that is asked for."""
+        asked, judgement = await judge(request, RewardRequest)
+        items = judgement.items
+        unit = asked.scale == "unit"
+        return RewardReply(
+            model=judgement.model,
+            revision="+".join(sorted({item.revision for item in items})),
+            scale=Scale(minimum=0.0, maximum=1.0) if unit else items[0].scale,
+            rewards=[unit_value(item) if unit else item.value for item in items],
+            reasons=[item.reason for item in items],
+        )
+
+    return router
+
+
+def model_routes(judges: Judges) -> APIRouter:
+    """Routes that say what can be asked for."""
+    router = APIRouter(tags=["models"])
+
+    @router.get("/v1/models", responses=responses(401, 403, 429, 503, 504))
+    async def models() -> ModelList:
+        """All models that can be asked for."""
+        return ModelList(data=[await judges.card(name) for name in judges.names])
+
+    @router.get("/v1/models/{name}", responses=responses(401, 403, 404, 422, 429, 503, 504))
+    async def model(name: str) -> ModelCard:
+        """One model."""
+        return await judges.card(judges.name(name))
+
+    return router
+
+
+async def _judge(judges: Judges, asked: ScoreRequest, images: Sequence[bytes], limits: LimitsConfig) -> Judgement:
+    name = judges.name(asked.model)
+    threshold = limits.cascade_threshold if asked.threshold is None else asked.threshold
+    rows = await judges.score(name, images, threshold)
+    assert len(rows) == len(images), "a model answers every picture"
+    items = [
+        ScoreItem(index=index, sha256=hashlib.sha256(image).hexdigest(), **row.model_dump())
+        for index, (row, image) in enumerate(zip(rows, images, strict=True))
+    ]
+    return Judgement(name, items)
+
+
+def _body(kind: type[ScoreRequest]) -> dict[str, Any]:  # Any: OpenAPI
+    return {"requestBody": body_schema(kind)}

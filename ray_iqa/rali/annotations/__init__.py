@@ -1,0 +1,1 @@
+"""What a policy wrote about pictures, as rows that the fit reads."""

@@ -1,0 +1,134 @@
+"""Every picture that a job works on, as one Arrow table: those of millions fit in the memory of the driver."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ray_iqa.config.pictures import PicturesConfig
+from ray_iqa.data.find_images import SUFFIXES, images_of
+from ray_iqa.data.manifest import file_records, read_rows
+from ray_iqa.data.remote import is_url, list_files, located
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.rali.annotations.records import mapped_mos
+
+SCHEMA = pa.schema(
+    [
+        ("image_id", pa.large_string()),
+        ("image_path", pa.large_string()),
+        ("dataset", pa.large_string()),
+        ("mos", pa.float64()),
+        ("mapped_mos", pa.float64()),
+    ]
+)
+_LISTS = (".csv", ".jsonl", ".parquet")
+_CHUNK = 20_000  # rows that are Python objects at a time
+_Row = tuple[str, str, str, float | None, float | None]  # as `SCHEMA`
+
+
+def read_pictures(config: PicturesConfig) -> pa.Table:
+    """Every picture of every source once, in the order of the sources, as `SCHEMA`; files are not opened.
+
+    Raises:
+        ConfigError: a source does not exist or holds nothing.
+        DataError: a row is bad, or two pictures of one data set have one id.
+    """
+    rows = (row for source in config.sources for row in _rows(source, config))
+    tables, hashes = [], []
+    while chunk := list(islice(rows, _CHUNK)):
+        columns = [pa.array(values, kind) for values, kind in zip(zip(*chunk, strict=True), SCHEMA.types, strict=True)]
+        tables.append(pa.Table.from_arrays(columns, schema=SCHEMA))
+        hashes.append(np.fromiter((hash((row[2], row[0])) for row in chunk), np.int64, len(chunk)))
+    return _each_once(pa.concat_tables(tables), np.concatenate(hashes))
+
+
+def without(pictures: pa.Table, done: pa.Table) -> pa.Table:
+    """The pictures whose ``dataset`` and ``image_id`` are not in ``done``, in their order."""
+    return pictures.filter(pc.invert(pc.is_in(_keys(pictures), value_set=_keys(done))))
+
+
+def _keys(table: pa.Table) -> pa.ChunkedArray:
+    columns = [table.column(name).cast(pa.large_string()) for name in ("dataset", "image_id")]
+    return pc.binary_join_element_wise(*columns, pa.scalar("\0", pa.large_string()))
+
+
+def _each_once(pictures: pa.Table, hashes: NDArray[np.int64]) -> pa.Table:
+    """Rows whose data set and id came before are left out; only those with equal hashes are compared."""
+    found, counts = np.unique(hashes, return_counts=True)
+    suspects = np.flatnonzero(np.isin(hashes, found[counts > 1]))
+    kept = np.ones(len(hashes), dtype=bool)
+    said_of: dict[tuple[str, str], str] = {}
+    for index, row in zip(suspects, pictures.take(suspects).to_pylist(), strict=True):
+        label = "" if row["mos"] is None else f", MOS {row['mos']!r}"
+        key, said = (row["dataset"], row["image_id"]), row["image_path"] + label
+        kept[index] = key not in said_of
+        if said_of.setdefault(key, said) != said:
+            raise DataError(
+                f"image ids must be unique in a data set, but {row['image_id']!r} of {row['dataset']!r} is "
+                f"{said_of[key]} and {said}"
+            )
+    return pictures.filter(kept) if len(suspects) else pictures
+
+
+def _rows(source: str, config: PicturesConfig) -> Iterator[_Row]:
+    path = Path(source)
+    if is_url(source):
+        return _unlabelled(list_files(source, SUFFIXES), config.dataset)
+    if path.suffix not in _LISTS:
+        return _unlabelled(images_of(str(path.absolute())), config.dataset)
+    if not path.is_file():
+        raise ConfigError(f"images.sources must name existing files or folders, no {source!r} in {Path.cwd()}")
+    if "mos" in next((record for _, record in file_records(path)), {}):
+        return _of_manifest(path, config.split)
+    return _of_list(path, config.dataset)
+
+
+def _unlabelled(paths: Iterator[str] | Sequence[str], dataset: str) -> Iterator[_Row]:
+    """Without an id of its own a picture goes by its path, whatever the job's working directory."""
+    return ((path, path, dataset, None, None) for path in paths)
+
+
+def _of_list(path: Path, dataset: str) -> Iterator[_Row]:
+    folder = path.absolute().parent
+    for place, record in file_records(path):
+        if not record.get("path"):
+            raise DataError(f"{place}: a list of pictures must have the column 'path', found {', '.join(record)}")
+        file = located(folder, str(record["path"]))
+        yield str(record.get("image_id") or file), file, str(record.get("dataset") or dataset), None, None
+
+
+def _of_manifest(path: Path, split: str | None) -> Iterator[_Row]:
+    rows = read_rows(path)
+    chosen = [row for row in rows if split is None or row.split == split]
+    if not chosen:
+        raise ConfigError(f"images.split {split!r} must hold at least one row of {path}, found none")
+    ranges = _label_ranges(rows)
+    folder = path.absolute().parent
+    for row in chosen:
+        yield row.image_id, located(folder, row.path), row.dataset, row.mos, _mapped(row, *ranges[row.dataset])
+
+
+def _mapped(row: ManifestRow, low: float, high: float) -> float | None:
+    """None where all labels are one number, which has no place on another scale."""
+    return mapped_mos(row.mos, low, high, row.direction == "higher") if low < high else None
+
+
+def _label_ranges(rows: Sequence[ManifestRow]) -> dict[str, tuple[float, float]]:
+    """Ends of each data set's scale where every row tells them, else its lowest and highest label."""
+    by_dataset: dict[str, list[ManifestRow]] = defaultdict(list)
+    for row in rows:
+        by_dataset[row.dataset].append(row)
+    ranges = {}
+    for dataset, own in by_dataset.items():
+        lows = [row.scale_min for row in own if row.scale_min is not None]
+        highs = [row.scale_max for row in own if row.scale_max is not None]
+        told = len(lows) == len(highs) == len(own)
+        labels = [row.mos for row in own]
+        ranges[dataset] = (min(lows), max(highs)) if told else (min(labels), max(labels))
+    return ranges

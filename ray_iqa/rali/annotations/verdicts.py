@@ -1,0 +1,101 @@
+"""What a policy said about a picture -> the rows that the fit reads."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ray_iqa.answers.parse import parse
+from ray_iqa.answers.prompt import Prompt
+from ray_iqa.rali.annotations.images import AnnotatedImage
+from ray_iqa.rali.annotations.records import ReasoningRecord
+from ray_iqa.rali.model.texts import clean_reasoning
+from ray_iqa.types import Answer, RolloutGroup
+
+if TYPE_CHECKING:  # whoever only decodes needs no torch
+    from ray_iqa.rali.model.encoders import TextEncoder
+
+
+def failed_record(image: AnnotatedImage, reason: str, policy_version: int) -> ReasoningRecord:
+    """The one row of a picture that the policy could not look at."""
+    return _record(image, text_index=0, policy_version=policy_version, reason=reason)
+
+
+def records_of_group(
+    image: AnnotatedImage, group: RolloutGroup, prompt: Prompt, num_texts: int
+) -> list[ReasoningRecord]:
+    """``num_texts`` rows, not embedded yet; a row for which no completion gave a text says why.
+
+    The teacher's score is the mean over all parsed completions; the texts are the first usable ones.
+    """
+    answers = [parse(completion.text, prompt) for completion in group.completions]
+    scores = [answer.score for answer in answers if isinstance(answer, Answer)]
+    texts = [clean_reasoning(answer.reasoning) for answer in answers if isinstance(answer, Answer)]
+    usable = [text for text in texts if text][:num_texts]
+    reasons = [answer.reason for answer in answers if not isinstance(answer, Answer)]
+    reasons += ["the reasoning is empty" for text in texts if not text]
+    records = []
+    for index in range(num_texts):
+        text = usable[index] if index < len(usable) else None
+        records.append(
+            replace(
+                _record(image, index, group.policy_version, None if text else f"no text: {reasons[0]}"),
+                teacher_score=float(np.mean(scores)) if scores else None,
+                teacher_score_std=float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+                reasoning=text,
+            )
+        )
+    return records
+
+
+def embed_texts(records: Sequence[ReasoningRecord], encoder: "TextEncoder", name: str) -> list[ReasoningRecord]:
+    """The same rows with token counts, training texts and their embeddings; each different text is embedded once.
+
+    Args:
+        records: failed ones pass unchanged.
+        encoder: the frozen text tower.
+        name: of its backbone, for the rows.
+    """
+    texts = list(dict.fromkeys(record.reasoning for record in records if record.reasoning))
+    if not texts:
+        return list(records)
+    runs = {text: encoder.training_texts(text) for text in texts}
+    parts = list(dict.fromkeys(part for own in runs.values() for part in own))
+    vectors = dict(zip(parts, encoder.embeddings(parts), strict=True))
+    num_tokens = dict(zip(texts, encoder.num_tokens(texts), strict=True))
+    return [
+        record
+        if record.reasoning is None
+        else replace(
+            record,
+            num_tokens=num_tokens[record.reasoning],
+            truncated=num_tokens[record.reasoning] > encoder.context_length,
+            text_encoder=name,
+            training_texts=tuple(runs[record.reasoning]),
+            text_embeddings=tuple(tuple(vectors[part].tolist()) for part in runs[record.reasoning]),
+        )
+        for record in records
+    ]
+
+
+def _record(image: AnnotatedImage, text_index: int, policy_version: int, reason: str | None) -> ReasoningRecord:
+    return ReasoningRecord(
+        image_id=image.image_id,
+        image_path=image.image_path,
+        dataset=image.dataset,
+        mos=image.mos,
+        mapped_mos=image.mapped_mos,
+        teacher_score=None,
+        teacher_score_std=None,
+        reasoning=None,
+        text_index=text_index,
+        policy_version=policy_version,
+        status="failed" if reason else "ok",
+        reason=reason,
+        num_tokens=None,
+        truncated=None,
+        text_encoder=None,
+        training_texts=(),
+        text_embeddings=(),
+    )

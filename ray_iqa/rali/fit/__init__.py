@@ -1,0 +1,1 @@
+"""How a light scorer is fitted: alignment, projection, basis, fine-tuning."""

@@ -1,0 +1,124 @@
+"""Stage 1 epoch by epoch: the same for one process and for many, and a checkpoint between any two."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ray_iqa.config.rali import RaliFitConfig
+from ray_iqa.rali.fit.alignment import Aligner, AlignmentModule, alone, gather_from_all
+from ray_iqa.rali.fit.data import FitImages
+from ray_iqa.rali.fit.pairs import AlignmentPairs
+from ray_iqa.rali.fit.probe import linear_probe_srcc
+from ray_iqa.rali.model.encoders import ImageEncoder
+from ray_iqa.rali.model.preprocessing import ImageSource
+
+_FILE = "alignment.pt"
+_WRAPPED = "module."  # how DistributedDataParallel prefixes the names of what it wraps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """The workers of a fit, as one of them sees them."""
+
+    rank: int = 0
+    num_workers: int = 1
+    wrap: Callable[[nn.Module], nn.Module] = lambda module: module
+    """Puts a module on this worker's device, and averages its gradients over the workers."""
+
+    def features(self, encoder: ImageEncoder, images: Sequence[ImageSource]) -> NDArray[np.float32]:
+        """Features [M, D] of all images on every worker, each of which computes its share.
+
+        Raises:
+            DataError: an image is broken.
+        """
+        own = encoder.features(images[self.rank :: self.num_workers])
+        if self.num_workers == 1:
+            return own
+        shares: list[NDArray[np.float32] | None] = [None] * self.num_workers
+        torch.distributed.all_gather_object(shares, own)
+        rows = np.empty((len(images), own.shape[1]), np.float32)
+        for rank, share in enumerate(shares):
+            rows[rank :: self.num_workers] = share
+        return rows
+
+
+class AlignmentRun:
+    """Trains a tower in place; the tower of `finish` is that of the epoch which a linear probe reads best.
+
+    Args:
+        encoder: its tower is trained.
+        pairs: of the training images.
+        split: training images and the held-out slice, for the probe.
+        config: all stages.
+        team: this worker's place.
+    """
+
+    def __init__(
+        self,
+        encoder: ImageEncoder,
+        pairs: AlignmentPairs,
+        split: tuple[FitImages, FitImages],
+        config: RaliFitConfig,
+        team: Team,
+    ) -> None:
+        settings = config.alignment
+        self._encoder, self._pairs, self._split, self._config, self._team = encoder, pairs, split, config, team
+        self._module = AlignmentModule(encoder.tower)
+        self._aligner = Aligner(
+            team.wrap(self._module),
+            settings,
+            settings.epochs * pairs.num_steps(settings.batch_size),
+            alone if team.num_workers == 1 else gather_from_all,
+        )
+        self._best = encoder.tower.state_dict()
+        self._best_srcc = -np.inf
+        self.num_done = 0  # epochs
+
+    def probe(self) -> float:
+        """SRCC of a linear probe on the held-out slice."""
+        train, held_out = ((self._team.features(self._encoder, part.images), part.targets) for part in self._split)
+        return linear_probe_srcc(train, held_out)
+
+    def train_epoch(self) -> dict[str, float]:
+        """One epoch; returns ``alignment/loss``, ``alignment/logit_scale`` and ``alignment/probe_srcc``."""
+        batches = self._pairs.epoch(
+            self.num_done,
+            self._config.alignment.batch_size,
+            self._encoder.preprocessing,
+            self._config.seed,
+            rank=self._team.rank,
+            num_workers=self._team.num_workers,
+        )
+        figures = self._aligner.train_epoch(batches) | {"probe_srcc": self.probe()}
+        self.num_done += 1
+        if figures["probe_srcc"] > self._best_srcc:
+            state = self._encoder.tower.state_dict()
+            self._best, self._best_srcc = {name: value.clone() for name, value in state.items()}, figures["probe_srcc"]
+        return {f"alignment/{name}": value for name, value in figures.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write everything that `restore` needs."""
+        state = self._aligner.state_dict()
+        state["module"] = self._module.state_dict()  # of any number of workers
+        torch.save(
+            {"aligner": state, "best": self._best, "best_srcc": float(self._best_srcc), "num_done": self.num_done},
+            folder / _FILE,
+        )
+
+    def restore(self, folder: Path) -> None:
+        """Continue where `save` was called."""
+        saved = torch.load(folder / _FILE, map_location="cpu", weights_only=True)
+        aligner = saved["aligner"]
+        prefix = _WRAPPED if self._team.num_workers > 1 else ""
+        aligner["module"] = {f"{prefix}{name}": value for name, value in aligner["module"].items()}
+        self._aligner.load_state_dict(aligner)
+        self._best, self._best_srcc, self.num_done = saved["best"], saved["best_srcc"], saved["num_done"]
+
+    def finish(self) -> None:
+        """Give the tower its best weights."""
+        self._encoder.tower.load_state_dict(self._best)

@@ -1,0 +1,106 @@
+"""Annotation records -> what the fit works on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ray_iqa.errors import DataError
+from ray_iqa.rali.annotations.records import ReasoningRecord
+from ray_iqa.rali.model.preprocessing import ImageSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitImages:
+    """M training images with readable pictures, their reasonings and targets."""
+
+    ids: Sequence[str]  # M, unique
+    images: Sequence[ImageSource]  # M
+    reasonings: Sequence[Sequence[str]]  # M, at least one each
+    targets: NDArray[np.float64]  # [M], 1 to 5
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "FitImages":
+        """The images where ``chosen`` [M] is True."""
+        places = np.flatnonzero(chosen)
+        return FitImages(
+            ids=[self.ids[place] for place in places],
+            images=[self.images[place] for place in places],
+            reasonings=[self.reasonings[place] for place in places],
+            targets=self.targets[places],
+        )
+
+
+def fit_images(records: Sequence[ReasoningRecord], target: Literal["mos", "teacher"]) -> FitImages:
+    """One row per image that has a text; failed records are passed over.
+
+    Args:
+        records: of one or several data sets, in any order.
+        target: ``mos`` needs labels of a single data set; ``teacher`` needs none and mixes data sets.
+
+    Raises:
+        DataError: no usable record, an image without target, or labels of several data sets.
+    """
+    good = sorted(
+        (record for record in records if record.status == "ok" and record.reasoning),
+        key=lambda record: (record.dataset, record.image_id, record.text_index),
+    )
+    if not good:
+        raise DataError(f"a fit needs annotated images, found none without failure among {len(records)} records")
+    datasets = sorted({record.dataset for record in good})
+    if target == "mos" and len(datasets) > 1:
+        raise DataError(
+            f"target mos needs one data set, for labels of several do not compare; found {', '.join(datasets)}; "
+            "use target teacher"
+        )
+    grouped: dict[str, list[ReasoningRecord]] = {}
+    for record in good:
+        grouped.setdefault(f"{record.dataset}/{record.image_id}", []).append(record)
+    return FitImages(
+        ids=list(grouped),
+        images=[own[0].image_path for own in grouped.values()],
+        reasonings=[[record.reasoning or "" for record in own] for own in grouped.values()],
+        targets=np.array([_target(own[0], target) for own in grouped.values()]),
+    )
+
+
+class RecordedTexts:
+    """The training texts and embeddings that annotation stored; a `TextSource` without a text tower."""
+
+    def __init__(self, records: Sequence[ReasoningRecord], text_encoder: str) -> None:
+        """Collect them.
+
+        Raises:
+            DataError: embeddings by another text tower than ``text_encoder``.
+        """
+        self._texts: dict[str, list[str]] = {}
+        self._vectors: dict[str, tuple[float, ...]] = {}
+        for record in records:
+            if record.status != "ok" or record.reasoning is None:
+                continue
+            if record.text_encoder != text_encoder:
+                raise DataError(
+                    f"texts must be embedded by the backbone of the fit, {text_encoder!r}, "
+                    f"got {record.text_encoder!r} for {record.image_id!r}; annotate again, or embed anew"
+                )
+            self._texts[record.reasoning] = list(record.training_texts)
+            self._vectors.update(zip(record.training_texts, record.text_embeddings, strict=True))
+
+    def training_texts(self, reasoning: str) -> list[str]:
+        """The stored runs of a reasoning."""
+        return self._texts[reasoning]
+
+    def embeddings(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The stored embeddings, [n, D]."""
+        return np.array([self._vectors[text] for text in texts], dtype=np.float32)
+
+
+def _target(record: ReasoningRecord, target: Literal["mos", "teacher"]) -> float:
+    value = record.mapped_mos if target == "mos" else record.teacher_score
+    if value is None:
+        column = "mapped_mos" if target == "mos" else "teacher_score"
+        raise DataError(
+            f"target {target} needs {column} of every image, {record.image_id!r} of {record.dataset!r} has none"
+        )
+    return value

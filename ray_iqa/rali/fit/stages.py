@@ -1,0 +1,176 @@
+"""The three stages, in one process or on each of many workers that share stage 1."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ray_iqa.config.rali import RaliFitConfig
+from ray_iqa.errors import DataError
+from ray_iqa.rali.fit.alignment_run import AlignmentRun, Team
+from ray_iqa.rali.fit.basis import fit_basis
+from ray_iqa.rali.fit.data import FitImages
+from ray_iqa.rali.fit.fine_tuning import fine_tune
+from ray_iqa.rali.fit.pairs import TextSource, pair_up
+from ray_iqa.rali.fit.projection import fit_pca, no_projection
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.encoders import Clip
+from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.seeds import derive_seed
+from ray_iqa.statistics.correlation import plcc, srcc
+
+Log = Callable[[int, dict[str, float]], None]
+"""Called with an epoch (0 is before stage 1) and its ``alignment/*`` figures."""
+
+
+def hold_out(ids: Sequence[str], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """True for the images of the held-out slice [M]; it depends on the set of ids, not on their order.
+
+    Raises:
+        DataError: too few images for at least two on both sides.
+    """
+    count = max(2, round(fraction * len(ids)))
+    if len(ids) - count < 2:
+        raise DataError(f"a fit needs at least 4 images, got {len(ids)}")
+    chosen = set(sorted(ids, key=lambda image_id: derive_seed(seed, "held out", image_id))[:count])
+    return np.array([image_id in chosen for image_id in ids])
+
+
+class RaliFit:
+    """All three stages on one worker of a team; the tower of ``clip`` is trained in place.
+
+    Args:
+        clip: the backbone.
+        data: training images; their held-out slice is cut off here.
+        config: all stages.
+        text_source: of embeddings; None takes the text tower of ``clip``.
+        team: this worker's place.
+
+    Raises:
+        DataError: there are too few images.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        data: FitImages,
+        config: RaliFitConfig,
+        text_source: TextSource | None = None,
+        team: Team | None = None,
+    ) -> None:
+        self._clip, self._config, self._team = clip, config, team or Team()
+        held = hold_out(data.ids, config.validation_fraction, config.seed)
+        self._train, self._held_out = data.rows(~held), data.rows(held)
+        self._alignment: AlignmentRun | None = None
+        if config.alignment.enabled:
+            train = self._train
+            pairs = pair_up(train.images, train.reasonings, text_source or clip.text, config.texts_per_image)
+            self._alignment = AlignmentRun(clip.image, pairs, (train, self._held_out), config, self._team)
+
+    @property
+    def num_done(self) -> int:
+        """Epochs of stage 1."""
+        return self._alignment.num_done if self._alignment else 0
+
+    def epochs(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Train stage 1: each epoch and its ``alignment/*`` figures; 0 is before the first.
+
+        Raises:
+            DataError: an image is broken.
+        """
+        if self._alignment is None:
+            return
+        if self.num_done == 0:
+            yield 0, {"alignment/probe_srcc": self._alignment.probe()}
+        while self.num_done < self._config.alignment.epochs:
+            figures = self._alignment.train_epoch()
+            yield self.num_done, figures
+        self._alignment.finish()
+
+    def save(self, folder: Path) -> None:
+        """Write stage 1 as it stands; to be called between epochs."""
+        if self._alignment:
+            self._alignment.save(folder)
+
+    def restore(self, folder: Path) -> None:
+        """Continue where `save` was called."""
+        if self._alignment:
+            self._alignment.restore(folder)
+
+    def finish(self) -> RaliScorer | None:
+        """Stages 2 and 3 on the features of all workers; the scorer on the first of them, None on the others.
+
+        Raises:
+            ConfigError: the data cannot fill what the configuration asks for.
+        """
+        encoder = self._clip.image
+        features, held_features = (self._team.features(encoder, part.images) for part in (self._train, self._held_out))
+        if self._team.rank > 0:
+            return None
+        head, figures = fit_head((features, self._train.targets), (held_features, self._held_out.targets), self._config)
+        provenance = {
+            "backbone": self._clip.name,
+            "config": self._config.model_dump(mode="json"),
+            "num_images": len(self._train.ids),
+            "num_held_out": len(self._held_out.ids),
+            "held_out": figures,
+        }
+        return RaliScorer(Artifact(encoder=encoder, head=head, provenance=provenance))
+
+
+def fit_in_process(
+    clip: Clip, data: FitImages, config: RaliFitConfig, log: Log, text_source: TextSource | None = None
+) -> RaliScorer:
+    """All three stages without other workers; see `RaliFit`."""
+    fit = RaliFit(clip, data, config, text_source)
+    for epoch, figures in fit.epochs():
+        log(epoch, figures)
+    scorer = fit.finish()
+    assert scorer is not None, "a worker alone is the first one"
+    return scorer
+
+
+def fit_head(
+    train: tuple[NDArray[np.float32], NDArray[np.float64]],
+    held_out: tuple[NDArray[np.float32], NDArray[np.float64]],
+    config: RaliFitConfig,
+) -> tuple[RaliHead, dict[str, float]]:
+    """Stages 2 and 3 on cached features.
+
+    Args:
+        train: features [M, D] of the (aligned) tower, and targets [M].
+        held_out: the same of the held-out slice.
+        config: all stages; alignment is not looked at.
+
+    Returns:
+        The head, and its figures on the held-out slice: ``srcc``, ``plcc``, ``mse``, ``mse_before_fine_tuning``.
+
+    Raises:
+        ConfigError: fewer images or features than components or basis vectors asked for.
+    """
+    features, targets = train
+    projection = (
+        fit_pca(features, config.projection.num_components)
+        if config.projection.enabled
+        else no_projection(features.shape[1])
+    )
+    basis = fit_basis(projection.apply(features), targets, config.basis, config.seed)
+    head = RaliHead.from_parts(projection, basis, config.temperature)
+    tensors = [
+        (torch.from_numpy(rows), torch.from_numpy(values.astype(np.float32))) for rows, values in (train, held_out)
+    ]
+    if config.fine_tuning.enabled:
+        seed = derive_seed(config.seed, "fine-tuning")
+        head, _ = fine_tune(head, tensors[0], tensors[1], config.fine_tuning, seed)
+    with torch.no_grad():
+        before = RaliHead.from_parts(projection, basis, config.temperature)(tensors[1][0]).numpy()
+        scores = head(tensors[1][0]).numpy()
+    return head, {
+        "srcc": srcc(scores, held_out[1]),
+        "plcc": plcc(scores, held_out[1]),
+        "mse": float(np.mean((scores - held_out[1]) ** 2)),
+        "mse_before_fine_tuning": float(np.mean((before - held_out[1]) ** 2)),
+    }

@@ -1,0 +1,146 @@
+"""The four published files of the official release -> our artifact.
+
+``ckpt.pt`` has the last word on all that it holds; only the PCA's mean is nowhere but in ``pca.pkl``. The scale vector
+of the checkpoint is the root of the PCA's ``var_`` where the PCA had one, else ones. Scoring never reads any of these
+files again.
+"""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.rali.integrations.pca_pickle import PickledPca, read_pca
+from ray_iqa.rali.model.artifact import Artifact
+from ray_iqa.rali.model.encoders import ImageEncoder, build_tower
+from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.model.hf_vision import architecture_of, split_vision, to_open_clip
+from ray_iqa.rali.model.preprocessing import Preprocessing
+
+_SCORER_KEYS = ("pca_scale", "pca_components", "prototypes", "proto_scores", "logit_scale")
+_FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+
+
+def convert_released(folder: str | Path) -> Artifact:
+    """Read ``ckpt.pt``, ``pca.pkl``, ``basis.npz`` and ``best/`` of a folder; no code of theirs is run.
+
+    Raises:
+        ConfigError: one of the files is missing.
+        DataError: a file is damaged, or holds more, less or something of another shape than the released scorer loads.
+    """
+    folder = Path(folder)
+    state = _checkpoint(folder / "ckpt.pt")
+    vision, scorer = _split(state, folder / "ckpt.pt")
+    config = _json(folder / "best" / "config.json")
+    preprocessing = _preprocessing(folder / "best" / "preprocessor_config.json")
+    architecture = architecture_of(vision, config)
+    tower = build_tower(architecture)
+    tower.load_state_dict(to_open_clip(vision))
+    pca = read_pca(folder / "pca.pkl")
+    head = _head(scorer, pca, folder)
+    if architecture.vision_cfg["image_size"] != preprocessing.size:
+        raise DataError(
+            f"{folder / 'best'}: the tower takes pictures of {architecture.vision_cfg['image_size']} pixels, "
+            f"but the preprocessor makes {preprocessing.size}"
+        )
+    encoder = ImageEncoder(tower=tower, architecture=architecture, preprocessing=preprocessing)
+    return Artifact(encoder=encoder, head=head, provenance={"converted_from": "the four files of the RALI release"})
+
+
+def _head(scorer: dict[str, Tensor], pca: PickledPca, folder: Path) -> RaliHead:
+    scale, components, vectors = scorer["pca_scale"], scorer["pca_components"], scorer["prototypes"]
+    basis = _basis_shapes(folder / "basis.npz")
+    found = {
+        "pca.pkl mean_": (pca.mean.shape, scale.shape),
+        "pca.pkl components_": (pca.components.shape, components.shape),
+        "basis.npz vectors": (basis["vectors"], vectors.shape),
+        "basis.npz scores": (basis["scores"], scorer["proto_scores"].shape),
+    }
+    for name, (shape, expected) in found.items():
+        if tuple(shape) != tuple(expected):
+            raise DataError(f"{folder}: {name} must have the shape of ckpt.pt, {list(expected)}, got {list(shape)}")
+    own_scale = np.ones_like(pca.mean) if pca.var is None else np.sqrt(pca.var)
+    if not (
+        np.allclose(own_scale, scale.abs().numpy(), rtol=1e-3) and np.allclose(pca.components, components, atol=1e-3)
+    ):
+        warnings.warn(
+            f"{folder}: scale or components of pca.pkl differ from ckpt.pt, which is used; "
+            "if they were not trained, the files belong to different fits and the mean is wrong",
+            stacklevel=2,
+        )
+    head = RaliHead(len(pca.mean), *reversed(vectors.shape))
+    head.load_state_dict(
+        {
+            "mean": torch.from_numpy(pca.mean),
+            "scale": scale,
+            "components": components,
+            "temperature": 1.0 / scorer["logit_scale"].reshape(()).clamp(min=1e-6),
+            "vectors": vectors,
+            "scores": scorer["proto_scores"],
+        }
+    )
+    return head
+
+
+def _checkpoint(file: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ConfigError(f"no checkpoint at {file}") from error
+    except Exception as error:  # torch raises whatever a damaged archive trips over
+        raise DataError(f"{file} is not a checkpoint of tensors: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise DataError(f"{file} must hold a dictionary with the key 'state_dict'")
+    return {name: tensor.float() for name, tensor in content["state_dict"].items()}
+
+
+def _split(state: dict[str, Tensor], file: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The vision tower and the scorer of a checkpoint; every key must be known."""
+    scorer = {name: state.pop(f"scorer.{name}") for name in _SCORER_KEYS if f"scorer.{name}" in state}
+    missing = [name for name in _SCORER_KEYS if name not in scorer]
+    if missing:
+        raise DataError(f"{file} lacks the key 'scorer.{missing[0]}'")
+    clip = {name.removeprefix("clip."): tensor for name, tensor in state.items() if name.startswith("clip.")}
+    if len(clip) != len(state):
+        unknown = next(name for name in state if not name.startswith("clip."))
+        raise DataError(f"{file} has the key {unknown!r}, which the released scorer does not have")
+    return split_vision(clip, str(file)), scorer
+
+
+def _basis_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name].shape for name in ("vectors", "scores")}
+    except FileNotFoundError as error:
+        raise ConfigError(f"no basis at {file}") from error
+    except (KeyError, ValueError, OSError) as error:
+        raise DataError(f"{file} must hold the arrays 'vectors' and 'scores': {error}") from error
+
+
+def _preprocessing(file: Path) -> Preprocessing:
+    settings = _json(file)
+    size, crop = settings.get("size"), settings.get("crop_size")
+    short = size.get("shortest_edge") if isinstance(size, dict) else size
+    sides = {*crop.values()} if isinstance(crop, dict) else {crop}
+    if sides != {short} or settings.get("resample") not in _FILTERS:
+        raise DataError(f"{file} must resize the short side to the side of a square crop, got {size}, {crop}")
+    mean, std = settings["image_mean"], settings["image_std"]
+    return Preprocessing(
+        size=short, mean=mean, std=std, resize="shortest", interpolation=_FILTERS[settings["resample"]]
+    )
+
+
+def _json(file: Path) -> dict[str, Any]:  # Any: JSON
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"no file {file}; it is part of the release") from error
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON: {error}") from error
+    assert isinstance(content, dict), f"{file} must be an object"
+    return content

@@ -1,0 +1,126 @@
+"""The folder a scorer is kept in: tensors in safetensors, everything else in JSON. No pickle is read.
+
+``rali.safetensors`` holds ``tower.*`` (the image tower alone) and ``head.*`` (mean, scale, components, vectors,
+scores, temperature); ``rali.json`` is an `ArtifactCard`.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ray_iqa.config.section import Section
+from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.files import whole_file, write_text
+from ray_iqa.rali.model.encoders import Architecture, ImageEncoder, build_tower
+from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.model.preprocessing import Preprocessing
+
+TENSORS, CARD = "rali.safetensors", "rali.json"
+_HEAD_TENSORS = ("mean", "scale", "components", "temperature", "vectors", "scores")
+
+
+class ArtifactCard(Section):
+    """What a scorer must know beside its tensors."""
+
+    format_version: Literal[1] = 1
+    architecture: Architecture
+    preprocessing: Preprocessing
+    scale: tuple[float, float] = (1.0, 5.0)
+    """Ends of the score's scale."""
+    higher_is_better: Literal[True] = True
+    provenance: dict[str, Any]
+    """Where it came from: backbone, configuration, data sets, validation; for people, no code depends on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A scorer taken apart."""
+
+    encoder: ImageEncoder
+    head: RaliHead
+    provenance: dict[str, Any]  # Any: JSON
+
+
+def save_artifact(artifact: Artifact, folder: str | Path) -> None:
+    """Write both files, each of which appears whole or not at all; the card comes last."""
+    folder = Path(folder)
+    card = ArtifactCard(
+        architecture=artifact.encoder.architecture,
+        preprocessing=artifact.encoder.preprocessing,
+        provenance=artifact.provenance,
+    )
+    tensors = {f"tower.{name}": tensor for name, tensor in artifact.encoder.tower.state_dict().items()}
+    tensors |= {f"head.{name}": tensor for name, tensor in artifact.head.state_dict().items()}
+    with whole_file(folder / TENSORS) as partial:
+        try:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+        except SafetensorError as error:  # it has no error of its own for a full disk
+            raise OSError(str(error)) from error
+    write_text(folder / CARD, card.model_dump_json(indent=2) + "\n")
+
+
+def load_artifact(folder: str | Path) -> Artifact:
+    """Read both files; the tower is built by open_clip.
+
+    Raises:
+        ConfigError: the folder has no such files.
+        DataError: a file is damaged, of another format version, or lacks or exceeds the tensors of its card.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    tensors = _tensors(folder / TENSORS)
+    missing = [name for name in _HEAD_TENSORS if f"head.{name}" not in tensors]
+    if missing:
+        raise DataError(
+            f"{folder / TENSORS} must hold head.{missing[0]}; the file is damaged, write the artifact again"
+        )
+    head_tensors = {name: tensors.pop(f"head.{name}") for name in _HEAD_TENSORS}
+    components, vectors = head_tensors["components"], head_tensors["vectors"]
+    try:
+        head = RaliHead(components.shape[1], components.shape[0], vectors.shape[0])
+        head.load_state_dict(head_tensors)
+        tower = build_tower(card.architecture)
+        tower.load_state_dict({name.removeprefix("tower."): tensor for name, tensor in tensors.items()})
+    except (RuntimeError, IndexError) as error:
+        raise DataError(f"{folder / TENSORS} does not hold the tensors of its {CARD}: {error}") from error
+    encoder = ImageEncoder(tower=tower, architecture=card.architecture, preprocessing=card.preprocessing)
+    return Artifact(encoder=encoder, head=head, provenance=card.provenance)
+
+
+def read_card(folder: Path) -> ArtifactCard:
+    """What an artifact's folder says of it, without its tensors.
+
+    Raises:
+        ConfigError: the folder has no card.
+        DataError: the card is damaged or of another format version.
+    """
+    file = folder / CARD
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{file.parent} must be a folder written by fit-rali or convert-rali, has no {CARD}"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON: {error}") from error
+    try:
+        return ArtifactCard.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{file}: {place}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _tensors(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(file)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file.parent} has no {TENSORS}; it must be written by fit-rali or convert-rali") from error
+    except SafetensorError as error:
+        raise DataError(f"{file} is not a complete safetensors file: {error}") from error

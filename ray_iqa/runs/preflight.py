@@ -1,0 +1,159 @@
+"""Everything about a run that can be checked in seconds, before any process is started."""
+
+import logging
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_iqa.answers.prompt import Prompt, prompt_by_id
+from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.config.train import TrainConfig
+from ray_iqa.data.batches import ImageBatches
+from ray_iqa.data.images import picture_size
+from ray_iqa.data.labelled_sets import check_union
+from ray_iqa.data.manifest import load_manifest
+from ray_iqa.data.remote import is_url
+from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.evaluation.validation import select_images
+from ray_iqa.rewards.labels import label_ranges
+from ray_iqa.runs.digests import images_digest, model_digest
+from ray_iqa.runs.prompt_length import lack_of_room, prompt_length
+from ray_iqa.types import LabelledImage
+
+logger = logging.getLogger(__name__)
+_THREADS = 16  # a header is little work, but a network file system makes each wait
+_NUM_NAMED = 5  # pictures in one sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a run reads, found complete."""
+
+    batches: ImageBatches
+    label_ranges: dict[str, tuple[float, float]]  # of the training images, per dataset
+    validation: list[LabelledImage]
+    prompt: Prompt
+    run_dir: Path
+    contents: dict[str, str]  # digests of what keys of the configuration name
+
+
+def check_inputs(config: TrainConfig) -> Inputs:
+    """Read all manifests and look at every path of ``config``.
+
+    Raises:
+        ConfigError: a path that must be absolute is not, a prompt is unknown, or steps cannot be composed.
+        DataError: a manifest row is bad, or an image is missing or cannot be used.
+    """
+    prompt = prompt_by_id(config.policy.prompt)
+    if is_url(config.run_dir):
+        raise ConfigError(
+            f"run_dir must be a path, got {config.run_dir!r}; to keep checkpoints, logs and the policy at a URI, set "
+            "schedule.checkpoint_uri to it and run_dir to a local folder"
+        )
+    run_dir = output_folder(config.run_dir)
+    check_model(config.policy.model)
+    train = load_images(config.data.train, config.data.train_split)
+    validation = select_images(
+        load_images(config.evaluation.manifests, config.evaluation.split), config.evaluation.max_images
+    )
+    batches = ImageBatches(train, config.data.images_per_step, config.data.min_partners, config.seed)
+    check_pictures([image.image_path for image in (*train, *validation)], config.policy, config.rollout)
+    return Inputs(
+        batches=batches,
+        label_ranges=label_ranges(train),
+        validation=validation,
+        prompt=prompt,
+        run_dir=run_dir,
+        contents={
+            "data.train": images_digest(train),
+            "policy.model": model_digest(config.policy.model, config.policy.revision),
+        },
+    )
+
+
+def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
+    """All images of ``split`` over several manifests; files are not opened.
+
+    Raises:
+        ConfigError: a relative manifest path that is not in the working directory.
+        DataError: see `data.manifest`.
+    """
+    images: list[LabelledImage] = []
+    for manifest in manifests:
+        path = Path(manifest)
+        if not is_url(manifest) and not path.is_file():
+            where = "" if path.is_absolute() else f" in the working directory {Path.cwd()}; give an absolute path"
+            raise ConfigError(f"a manifest must be an existing csv, jsonl or parquet file, no {manifest!r}{where}")
+        images += load_manifest(manifest, split)
+    for name in sorted({image.dataset for image in images}):
+        check_union(name, [image for image in images if image.dataset == name])
+    return images
+
+
+def check_pictures(
+    paths: Iterable[str], policy: PolicyConfig | None = None, rollout: VllmRolloutConfig | None = None
+) -> None:
+    """Look at the header of each local picture, for a job that needs all of them; URLs are not opened.
+
+    Args:
+        paths: of the pictures.
+        policy: that is asked about them.
+        rollout: what its prompts must leave room for.
+
+    Raises:
+        DataError: names the first pictures that cannot be used, each with its reason.
+    """
+    length = None if policy is None or rollout is None else prompt_length(policy)
+    if rollout is not None and length is None:
+        logger.warning("prompt lengths are not checked: that takes the files of a policy of Qwen's families, here")
+
+    def problem_of(path: str) -> str | None:
+        try:
+            size = picture_size(path)
+        except DataError as error:
+            return str(error)
+        if rollout is None or length is None:
+            return None
+        problem = lack_of_room(length(*size), rollout.max_tokens, rollout.max_model_len)
+        return problem and f"{path} ({size[0]} x {size[1]}): {problem}"
+
+    local = dict.fromkeys(path for path in paths if not is_url(path))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        problems = [problem for problem in pool.map(problem_of, local) if problem]
+    if problems:
+        more = "; ..." if len(problems) > _NUM_NAMED else ""
+        raise DataError(
+            f"{len(problems):,} of {len(local):,} pictures cannot be used: {'; '.join(problems[:_NUM_NAMED])}{more}"
+        )
+
+
+def check_model(model: str) -> None:
+    """A path must be a model folder; anything else is taken for a hub name.
+
+    Raises:
+        ConfigError: it has no config.json.
+    """
+    path = Path(model)
+    looks_like_path = path.is_absolute() or model.startswith(".") or model.count("/") != 1
+    if (looks_like_path or path.exists()) and not (path / "config.json").is_file():
+        raise ConfigError(
+            f"policy.model must be a Hugging Face model folder or a hub name like Qwen/Qwen2.5-VL-7B-Instruct, "
+            f"found no config.json in {model!r}"
+        )
+
+
+def output_folder(text: str, key: str = "run_dir") -> Path:
+    """Absolute path of a folder that a job writes; ``key`` is what the user calls it.
+
+    Raises:
+        ConfigError: it is a URL, or relative in a submitted job, with whose working directory it would vanish.
+    """
+    if not text or is_url(text):
+        raise ConfigError(f"{key} must be a path, got {text!r}")
+    path = Path(text)
+    if not path.is_absolute() and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        raise ConfigError(f"{key} must be absolute in a submitted job, so that it outlives it, got {text!r}")
+    return path.absolute()

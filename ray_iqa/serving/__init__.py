@@ -1,0 +1,1 @@
+"""Models that answer requests, decoding and batching; no wire types."""

@@ -1,0 +1,86 @@
+"""Which model answers a request: one that is named, or the cascade of both."""
+
+import asyncio
+import difflib
+from collections.abc import Mapping, Sequence
+
+from ray_iqa.http.problems import Problem
+from ray_iqa.serving.conversation import TalkingModel
+from ray_iqa.serving.types import ImageModel, ModelCard, PictureScore
+
+LIGHT, REASONING, CASCADE = "light", "reasoning", "cascade"
+
+
+class Judges:
+    """The models of a service by name; the cascade is there when both of its stages are.
+
+    ``talker`` is the reasoning model, where there is one.
+    """
+
+    def __init__(self, models: Mapping[str, ImageModel], talker: TalkingModel | None = None) -> None:
+        self._models, self._talker = dict(models), talker
+        self._asking: asyncio.Task[None] | None = None
+        self.names = [*self._models, *([CASCADE] if {LIGHT, REASONING} <= set(models) else [])]
+
+    def name(self, asked: str | None) -> str:
+        """The model meant; the first one when none was named.
+
+        Raises:
+            Problem: 404, with the nearest name.
+        """
+        if asked is None:
+            return self.names[0]
+        if asked not in self.names:
+            near = difflib.get_close_matches(asked[:100], self.names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(self.names)
+            raise Problem(
+                404, "no-such-model", f"model must be one of {known}, got {asked[:100]!r}{hint}", pointer="/model"
+            )
+        return asked
+
+    def talker(self, asked: str | None) -> TalkingModel:
+        """The model that gives reasons.
+
+        Raises:
+            Problem: 404, another one was named.
+        """
+        assert self._talker is not None, "without one there are no routes that ask for it"
+        if asked is not None and self.name(asked) != REASONING:
+            detail = f"model must be {REASONING}, the one that gives reasons, got {asked!r}"
+            raise Problem(404, "no-such-model", detail, pointer="/model")
+        return self._talker
+
+    async def ready(self) -> None:
+        """Return once every model answers. All who wait share one question: anybody may ask, models have a queue."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_all())
+        await asyncio.shield(self._asking)
+
+    async def _ask_all(self) -> None:
+        for name in self._models:
+            await self.card(name)
+
+    async def card(self, name: str) -> ModelCard:
+        """The card of a model; the cascade's is that of both stages."""
+        if name != CASCADE:
+            return await self._models[name].card()
+        light, reasoning = await self._models[LIGHT].card(), await self._models[REASONING].card()
+        revision = f"{light.revision}+{reasoning.revision}"
+        return reasoning.model_copy(update={"id": CASCADE, "revision": revision})
+
+    async def score(self, name: str, images: Sequence[bytes], threshold: float) -> list[PictureScore]:
+        """One row per picture, in order; see `ImageModel.score`."""
+        if name != CASCADE:
+            return await self._models[name].score(images)
+        rows = await self._models[LIGHT].score(images)
+        unsure = [
+            place
+            for place, row in enumerate(rows)
+            if row.status == "ok" and (row.spread is None or row.spread > threshold)
+        ]
+        if unsure:
+            answers = await self._models[REASONING].score([images[place] for place in unsure])
+            for place, answer in zip(unsure, answers, strict=True):
+                rows[place] = answer
+        return rows
