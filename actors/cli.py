@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from actors.cluster.stop_signal import stop_on_signal
 from actors.commands.failures import check_words, flush_output, is_unread, open_streams, sentence_of
 from actors.exit_codes import FAILURE, UNREAD
-from actors.cluster.stop_signal import stop_on_signal
 from ray_iqa.errors import RayIqaError
 from ray_iqa.telemetry.terminal import say
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_streams()
     with stop_on_signal() as stop:
         try:
-            from actors.commands.parser import parser  # here, where signals are heeded
+            from actors.cli_parser import parser  # here, where signals are heeded
 
             check_words(words)
             arguments = parser().parse_args(words, argparse.Namespace(stop=stop))

@@ -58,11 +58,10 @@ def main() -> None:
 
 def write_random_vit_l(folder: str) -> str:
     """A scorer of the published size."""
-    from ray_iqa.rali.fit.basis import ScoreBasis
     from ray_iqa.rali.fit.projection import fit_pca
     from ray_iqa.rali.model.artifact import Artifact, save_artifact
     from ray_iqa.rali.model.encoders import load_clip
-    from ray_iqa.rali.model.head import RaliHead
+    from ray_iqa.rali.model.head import RaliHead, ScoreBasis
 
     rng = np.random.default_rng(0)
     projection = fit_pca(rng.normal(size=(600, 768)).astype(np.float32), 512)

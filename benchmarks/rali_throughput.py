@@ -24,11 +24,10 @@ from torch import nn
 
 from ray_iqa.config.precision import Precision
 from ray_iqa.quickstart.pictures import SPLITS, load_photographs
-from ray_iqa.rali.fit.basis import ScoreBasis
 from ray_iqa.rali.fit.projection import no_projection
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.encoders import load_clip
-from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.model.head import RaliHead, ScoreBasis
 from ray_iqa.rali.model.precision import in_precision
 from ray_iqa.rali.scorer import RaliScorer
 

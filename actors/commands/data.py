@@ -130,9 +130,10 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 
 def _split(arguments: argparse.Namespace) -> int:
+    from ray_iqa.data.formats.split_lists import read_split_list, split_by_lists
     from ray_iqa.data.located import read_located, write_located
     from ray_iqa.data.manifest import require_suffix
-    from ray_iqa.data.split import published_split, read_split_list, split_by_lists, split_by_reference
+    from ray_iqa.data.split import published_split, split_by_reference
 
     require_suffix(writable_file(arguments.out))
     rows = read_located(arguments.manifest)

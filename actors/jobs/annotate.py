@@ -12,19 +12,19 @@ from collections.abc import Sequence
 
 import ray
 
-from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_blocks
-from actors.exit_codes import SOME_FAILED
-from actors.jobs.parquet_job import add_parts, prepare_pipeline
 from actors.cluster.placement import connect, disconnect, require, worker_environment
+from actors.exit_codes import SOME_FAILED
+from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_blocks
+from actors.jobs.parquet_job import add_parts, prepare_pipeline
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.config.load import load_config
-from ray_iqa.runs.digests import model_digest
 from ray_iqa.errors import ConfigError
-from ray_iqa.runs.preflight import check_model, output_folder
 from ray_iqa.rali.annotations.images import AnnotatedImage, read_images
 from ray_iqa.rali.annotations.parquet_parts import PartFiles
+from ray_iqa.runs.digests import model_digest
 from ray_iqa.runs.directory import RunDirectory
+from ray_iqa.runs.preflight import check_model, output_folder
 
 
 def run(config_path: str, overrides: Sequence[str]) -> int:

@@ -11,22 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
+from actors.cluster.placement import connect, disconnect, require, worker_environment
 from actors.exit_codes import SOME_FAILED
 from actors.jobs.parquet_job import JobRecord, add_parts, prepare_pipeline
-from actors.cluster.placement import connect, disconnect, require, worker_environment
 from ray_iqa import __version__
 from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.config.precision import check_precision
-from ray_iqa.runs.digests import model_digest
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.files import write_text
-from ray_iqa.runs.preflight import output_folder
 from ray_iqa.rali.annotations.parquet_parts import PartFiles, write_hidden
 from ray_iqa.rali.annotations.pictures import read_pictures, without
-from ray_iqa.rali.scorer import SCALE, ImageScore, RaliScorer
 from ray_iqa.rali.model.crops import SquareCut
+from ray_iqa.rali.scorer import SCALE, ImageScore, RaliScorer
+from ray_iqa.runs.digests import model_digest
 from ray_iqa.runs.directory import RunDirectory
+from ray_iqa.runs.preflight import output_folder
 
 RUN_MANIFEST = "run.json"
 SCORE_SCHEMA = pa.schema(

@@ -16,27 +16,27 @@ from ray.util import ActorPool
 from rich.console import Console
 from rich.progress import Progress
 
-from actors.jobs.evaluation_worker import EvaluationActor, open_scorer
-from actors.exit_codes import SOME_FAILED
 from actors.cluster.placement import connect, disconnect, require, worker_environment
 from actors.cluster.processes import LOST_ACTOR, last_line
+from actors.exit_codes import SOME_FAILED
+from actors.jobs.evaluation_worker import EvaluationActor, open_scorer
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.data.labelled_sets import LabelledSet, read_labelled_sets
 from ray_iqa.data.rows import labelled_image
 from ray_iqa.errors import RayIqaError, ResourceError
-from ray_iqa.evaluation.records import Prediction, PredictionRow, write_predictions
-from ray_iqa.files import writable_folder
-from ray_iqa.runs.preflight import check_model
 from ray_iqa.evaluation.ceiling import ceiling, ratings_per_image
 from ray_iqa.evaluation.differences import Difference, corrected, difference
-from ray_iqa.evaluation.tables import differences_table, results_table
 from ray_iqa.evaluation.measure import Measurement, measure, with_ceiling
-from ray_iqa.evaluation.suites import lay_out, read_suite
+from ray_iqa.evaluation.records import Prediction, PredictionRow, write_predictions
 from ray_iqa.evaluation.result_files import write_results
 from ray_iqa.evaluation.scorers.pyiqa_metric import check_installed
 from ray_iqa.evaluation.scorers.scorer import ModelSpec, read_models
+from ray_iqa.evaluation.suites import lay_out, read_suite
+from ray_iqa.evaluation.tables import differences_table, results_table
+from ray_iqa.files import writable_folder
+from ray_iqa.runs.preflight import check_model
 from ray_iqa.tables import to_text
 from ray_iqa.types import LabelledImage
 

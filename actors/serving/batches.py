@@ -30,7 +30,7 @@ _ID = re.compile(r"batch-[0-9a-f]{32}")
 
 
 class RayBatchJobs:
-    """`http.batches.BatchJobs` over the cluster's job server (the dashboard must run)."""
+    """`http.routes.batches.BatchJobs` over the cluster's job server (the dashboard must run)."""
 
     def __init__(self, config: BatchesConfig, artifact: str) -> None:
         self._inputs, self._outputs = Path(config.inputs).resolve(), Path(config.outputs).resolve()

@@ -30,7 +30,7 @@ _RETRYING = AsyncRetrying(
 
 
 class DeployedModel:
-    """`http.talk.TalkingModel` over a deployment; only the reasoning model's replicas talk.
+    """`serving.conversation.TalkingModel` over a deployment; only the reasoning model's replicas talk.
 
     Scoring changes nothing, so a call whose replica died is made again at another one.
     """

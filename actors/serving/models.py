@@ -52,7 +52,7 @@ class LightScorer:
         return self._model.card
 
     async def score(self, files: Sequence[bytes]) -> list[PictureScore]:
-        """See `http.scores.ImageModel.score`."""
+        """See `serving.types.ImageModel.score`."""
         began = time.perf_counter()
         rows = await score_files(files, self._workers, self._batches.score, self._model.failed)
         self._metrics.observe(rows, time.perf_counter() - began)
@@ -110,14 +110,14 @@ class ReasoningScorer:
         return self._model.engine.num_running
 
     async def score(self, files: Sequence[bytes]) -> list[PictureScore]:
-        """See `http.scores.ImageModel.score`."""
+        """See `serving.types.ImageModel.score`."""
         began = time.perf_counter()
         rows = await score_files(files, self._workers, self._model.score, self._model.failed)
         self._metrics.observe(rows, time.perf_counter() - began)
         return rows
 
     async def describe(self, image: bytes) -> AsyncGenerator[Piece | PictureScore, None]:
-        """See `http.talk.TalkingModel.describe`."""
+        """See `serving.conversation.TalkingModel.describe`."""
         began = time.perf_counter()
         try:
             async with (
@@ -134,7 +134,7 @@ class ReasoningScorer:
             yield row
 
     async def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
-        """See `http.talk.TalkingModel.chat`."""
+        """See `serving.conversation.TalkingModel.chat`."""
         async with AsyncExitStack() as stack:
             try:
                 picture = None if image is None else await stack.enter_async_context(self._workers.decoded(image))

@@ -30,7 +30,7 @@ from ray_iqa.telemetry.terminal import say
 from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch, WeightReceipt, WeightSnapshot
 
 if TYPE_CHECKING:
-    from actors.training.weights import ActorReceivers
+    from actors.training.receivers import ActorReceivers
     from ray_iqa.backends.deepspeed.broadcast import Broadcaster
 
 logger = logging.getLogger(__name__)

@@ -3,17 +3,17 @@
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import ray
 
 from actors.training.learner import LearnerGroup
+from actors.training.receivers import ActorReceivers
 from actors.training.rollout_pool import RolloutPool
 from actors.training.rollout_worker import Handle
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.protocols import WeightPublisher
-from ray_iqa.types import Canary, TensorSpec, WeightReceipt, WeightSnapshot
+from ray_iqa.types import WeightReceipt, WeightSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -67,39 +67,6 @@ class BroadcastPublisher:
     def _send(self, workers: Sequence[Handle], gpus_per_engine: int) -> list[WeightReceipt]:
         receivers = ActorReceivers(workers, self._config)
         return self._learner.broadcast(receivers, gpus_per_engine, self._config)
-
-
-class ActorReceivers:
-    """`weight_send.Receivers` over rollout actors; travels to learner rank 0, which drives them."""
-
-    def __init__(self, workers: Sequence[Handle], config: WeightTransferConfig) -> None:
-        self._workers, self._config = list(workers), config
-
-    @property
-    def fleet(self) -> tuple[str, ...]:
-        """Identities of the workers."""
-        return tuple(worker._actor_id.hex() for worker in self._workers)
-
-    def join_transfer(self, init_infos: Sequence[dict[str, Any]]) -> None:
-        """See `weight_send.Receivers.join_transfer`."""
-        calls = zip(self._workers, init_infos, strict=True)
-        self._get([worker.join_transfer.remote(info) for worker, info in calls])
-
-    def start_update(self, manifest: Sequence[TensorSpec]) -> None:
-        """See `weight_send.Receivers.start_update`."""
-        self._get([worker.start_update.remote(manifest) for worker in self._workers])
-
-    def receive_chunk(self, update_info: dict[str, Any]) -> None:
-        """See `weight_send.Receivers.receive_chunk`."""
-        self._get([worker.receive_chunk.remote(update_info) for worker in self._workers])
-
-    def finish_update(self, policy_version: int, canary: Canary | None) -> list[WeightReceipt]:
-        """See `weight_send.Receivers.finish_update`."""
-        limit = self._config.canary_max_abs
-        return self._get([worker.finish_update.remote(policy_version, canary, limit) for worker in self._workers])
-
-    def _get(self, calls: list[Any]) -> list[Any]:
-        return ray.get(calls, timeout=self._config.phase_deadline_s)
 
 
 def publisher(learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig) -> WeightPublisher:

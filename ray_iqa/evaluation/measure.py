@@ -51,7 +51,7 @@ class Measurement:
     mapping_parameters: tuple[float, ...] = ()
     num_scenes: int | None = None  # that count
     srcc_median: float | None = None  # over scenes
-    ceiling_srcc: float | None = None  # that label noise allows; see `results.ceiling`
+    ceiling_srcc: float | None = None  # that label noise allows; see `evaluation.ceiling`
     ceiling_plcc: float | None = None
     note: str = ""
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ray_iqa.serving.conversation import RefusedError
-from ray_iqa.serving.types import BusyError
+from ray_iqa.serving.types import BusyError, UnknownModelError
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -78,6 +78,8 @@ def as_problem(error: Exception) -> Problem:
         case BusyError():
             retry_after = {"Retry-After": str(max(1, round(error.retry_after_s)))}
             return Problem(503, "busy", str(error), headers=retry_after)
+        case UnknownModelError():
+            return Problem(404, "no-such-model", str(error), pointer="/model")
         case RefusedError():
             return Problem(422, "refused-by-model", str(error))
         case TimeoutError():
@@ -107,7 +109,15 @@ def install(app: FastAPI) -> None:
         request.state.problem = problem.name
         return problem.response(getattr(request.state, "request_id", None))
 
-    for kind in (Problem, BusyError, RefusedError, TimeoutError, HTTPException, RequestValidationError):
+    for kind in (
+        Problem,
+        BusyError,
+        UnknownModelError,
+        RefusedError,
+        TimeoutError,
+        HTTPException,
+        RequestValidationError,
+    ):
         app.add_exception_handler(kind, answer)
 
 

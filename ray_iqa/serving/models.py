@@ -4,9 +4,8 @@ import asyncio
 import difflib
 from collections.abc import Mapping, Sequence
 
-from ray_iqa.http.problems import Problem
 from ray_iqa.serving.conversation import TalkingModel
-from ray_iqa.serving.types import ImageModel, ModelCard, PictureScore
+from ray_iqa.serving.types import ImageModel, ModelCard, PictureScore, UnknownModelError
 
 LIGHT, REASONING, CASCADE = "light", "reasoning", "cascade"
 
@@ -26,7 +25,7 @@ class Judges:
         """The model meant; the first one when none was named.
 
         Raises:
-            Problem: 404, with the nearest name.
+            UnknownModelError: with the nearest name.
         """
         if asked is None:
             return self.names[0]
@@ -34,21 +33,18 @@ class Judges:
             near = difflib.get_close_matches(asked[:100], self.names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             known = ", ".join(self.names)
-            raise Problem(
-                404, "no-such-model", f"model must be one of {known}, got {asked[:100]!r}{hint}", pointer="/model"
-            )
+            raise UnknownModelError(f"model must be one of {known}, got {asked[:100]!r}{hint}")
         return asked
 
     def talker(self, asked: str | None) -> TalkingModel:
         """The model that gives reasons.
 
         Raises:
-            Problem: 404, another one was named.
+            UnknownModelError: another one was named.
         """
         assert self._talker is not None, "without one there are no routes that ask for it"
         if asked is not None and self.name(asked) != REASONING:
-            detail = f"model must be {REASONING}, the one that gives reasons, got {asked!r}"
-            raise Problem(404, "no-such-model", detail, pointer="/model")
+            raise UnknownModelError(f"model must be {REASONING}, the one that gives reasons, got {asked!r}")
         return self._talker
 
     async def ready(self) -> None:

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ray_iqa.errors import ResourceError
+from ray_iqa.errors import ConfigError, ResourceError
 
 
 class Scale(BaseModel):
@@ -76,6 +76,10 @@ class ImageModel(Protocol):
             BusyError: no capacity now.
         """
         ...
+
+
+class UnknownModelError(ConfigError):
+    """The service has no model of this name, or the model named does not do what was asked."""
 
 
 class BusyError(ResourceError):

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ray_iqa.rali.fit.basis import ScoreBasis
 from ray_iqa.rali.fit.projection import no_projection
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
-from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.model.head import RaliHead, ScoreBasis
 from ray_iqa.rali.scorer import RaliScorer
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.processes import last_line
+from actors.cluster.processes import last_line
 
 REMOTE = "ray::Worker.__init__() (pid=1)\n  File 'x.py', line 1\n"
 

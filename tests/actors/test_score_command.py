@@ -15,11 +15,10 @@ from PIL import Image
 from quickstart_runs import run
 
 from actors.cli import main
-from ray_iqa.rali.fit.basis import ScoreBasis
 from ray_iqa.rali.fit.projection import no_projection
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
-from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.model.head import RaliHead, ScoreBasis
 from ray_iqa.rali.scorer import RaliScorer
 
 

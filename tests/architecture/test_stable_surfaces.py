@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.commands.parser import parser as _parser
+from actors.cli_parser import parser as _parser
 from actors.commands.score import ScoreRow
 from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.config.jobs.batch_score import BatchScoreConfig

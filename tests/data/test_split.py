@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ray_iqa.data.formats.split_lists import Listed, read_split_list, split_by_lists
 from ray_iqa.data.rows import ManifestRow
-from ray_iqa.data.split import Listed, published_split, read_split_list, split_by_lists, split_by_reference
+from ray_iqa.data.split import published_split, split_by_reference
 from ray_iqa.errors import DataError
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}

@@ -15,9 +15,9 @@ from scipy.io import savemat
 from ray_iqa.data.convert import Interpretation, read_source
 from ray_iqa.data.datasets.native_files import ImageFiles, matlab_variable, sheet_records
 from ray_iqa.data.formats.deqa import write_deqa
+from ray_iqa.data.formats.split_lists import read_split_list
 from ray_iqa.data.formats.split_pickle import read_split_pickle
 from ray_iqa.data.manifest import read_rows
-from ray_iqa.data.split import read_split_list
 from ray_iqa.errors import DataError
 
 TOLD = Interpretation(dataset="mine", direction="higher", columns={"path": "p", "mos": "m"})

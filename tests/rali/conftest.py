@@ -2,12 +2,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ray_iqa.rali.fit.basis import ScoreBasis
-from ray_iqa.rali.fit.projection import Projection
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.encoders import Clip
-from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.model.head import Projection, RaliHead, ScoreBasis
 from ray_iqa.rali.scorer import RaliScorer
 
 

@@ -1,6 +1,6 @@
 """One learner rank's part in broadcasting weights GPU to GPU.
 
-Not run on a GPU yet; `weight_send` and `weight_receive`, which it drives, are tested with a gloo transport on a CPU.
+Not run on a GPU yet; `weights.send` and `weights.receive`, which it drives, are tested with a gloo transport on a CPU.
 """
 
 from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner

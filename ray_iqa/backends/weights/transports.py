@@ -1,4 +1,4 @@
-"""NCCL and CUDA IPC for `weight_send`, on vLLM's wire formats.
+"""NCCL and CUDA IPC for `weights.send`, on vLLM's wire formats.
 
 CUDA IPC ran between a learner and an engine on one H200; NCCL, which needs two GPUs, did not run yet. The lifecycle
 around both is tested with gloo on a CPU.

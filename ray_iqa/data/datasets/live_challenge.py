@@ -3,15 +3,12 @@
 Trap: the first seven of 1,169 images (``t1.bmp`` to ``t7.bmp``) trained the raters; the field leaves them out.
 """
 
-import re
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, label_file, matlab_variable
+from ray_iqa.data.formats.source import TRAINING_IMAGE
 from ray_iqa.data.rows import ManifestRow
-
-TRAINING_IMAGE = re.compile(r"t[1-7]\.bmp", re.IGNORECASE)
-"""Names of the images that trained the raters."""
 
 
 def read(root: Path) -> list[ManifestRow]:

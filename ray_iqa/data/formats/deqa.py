@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ray_iqa.data.formats.json_lists import json_records, read_json, write_json
 from ray_iqa.data.formats.source import Source, image_name
+from ray_iqa.data.formats.split_lists import read_split_list, split_by_lists
 from ray_iqa.data.rescale import rescaled
 from ray_iqa.data.rows import ManifestRow, unique_rows
-from ray_iqa.data.split import read_split_list, split_by_lists
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 

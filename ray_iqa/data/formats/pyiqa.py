@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
-from ray_iqa.data.datasets.live_challenge import TRAINING_IMAGE
-from ray_iqa.data.formats.source import Source, image_name
+from ray_iqa.data.formats.source import TRAINING_IMAGE, Source, image_name
 from ray_iqa.data.rows import ManifestRow, unique_rows
 from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError

@@ -1,5 +1,6 @@
 """What an interchange file does not say about its labels, and the reader must be told."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from ray_iqa.data.remote import is_url, located
 from ray_iqa.data.rows import Direction, ManifestRow, parse_row
 from ray_iqa.errors import DataError
 from ray_iqa.path_text import path_text
+
+TRAINING_IMAGE = re.compile(r"t[1-7]\.bmp", re.IGNORECASE)
+"""Names of the images of LIVE Challenge that trained its raters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

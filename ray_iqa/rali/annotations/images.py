@@ -49,7 +49,7 @@ def read_images(config: AnnotatedImagesConfig) -> list[AnnotatedImage]:
 def _first(images: list[AnnotatedImage], count: int | None) -> list[AnnotatedImage]:
     """At most ``count`` of each data set, spread over it, in their own order.
 
-    Not `evaluation.select_images`, whose hash and order are others: a run that is resumed must choose the same again.
+    Not `validation.select_images`, whose hash and order are others: a run that is resumed must choose the same again.
     """
     if count is None:
         return images

@@ -5,23 +5,14 @@ go one at a time to the bucket with the most images per centre, the lowest of eq
 of different images. Buckets divide the range between the lowest and the highest score found, not 1 to 5.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from ray_iqa.config.rali import BasisConfig
 from ray_iqa.errors import ConfigError
+from ray_iqa.rali.model.head import ScoreBasis
 from ray_iqa.seeds import derive_seed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreBasis:
-    """R vectors and the score each stands for."""
-
-    vectors: NDArray[np.float32]  # [R, C]
-    scores: NDArray[np.float32]  # [R]
 
 
 def fit_basis(features: NDArray[np.float32], scores: NDArray[np.float64], config: BasisConfig, seed: int) -> ScoreBasis:

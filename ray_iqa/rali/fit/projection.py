@@ -4,26 +4,12 @@ Features are not normalised before, components are not scaled after. The release
 ``scale`` as well, which a plain PCA does not have; it is kept, as ones, so that released weights fit the format.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import svd
 
 from ray_iqa.errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Projection:
-    """Takes features x [n, D] to ((x - mean) / |scale|) components^T, [n, C]."""
-
-    mean: NDArray[np.float32]  # [D]
-    scale: NDArray[np.float32]  # [D]
-    components: NDArray[np.float32]  # [C, D]
-
-    def apply(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[n, D] -> [n, C]."""
-        return (features - self.mean) / np.abs(self.scale) @ self.components.T
+from ray_iqa.rali.model.head import Projection
 
 
 def fit_pca(features: NDArray[np.float32], num_components: int) -> Projection:

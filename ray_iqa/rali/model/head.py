@@ -3,14 +3,34 @@
 Eq. 3 of the paper has no temperature; the released code divides the cosines by one, and so does this.
 """
 
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-if TYPE_CHECKING:  # scoring needs neither scikit-learn nor scipy
-    from ray_iqa.rali.fit.basis import ScoreBasis
-    from ray_iqa.rali.fit.projection import Projection
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """Takes features x [n, D] to ((x - mean) / |scale|) components^T, [n, C]."""
+
+    mean: NDArray[np.float32]  # [D]
+    scale: NDArray[np.float32]  # [D]
+    components: NDArray[np.float32]  # [C, D]
+
+    def apply(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[n, D] -> [n, C]."""
+        return (features - self.mean) / np.abs(self.scale) @ self.components.T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreBasis:
+    """R vectors and the score each stands for."""
+
+    vectors: NDArray[np.float32]  # [R, C]
+    scores: NDArray[np.float32]  # [R]
 
 
 class RaliHead(nn.Module):
@@ -34,7 +54,7 @@ class RaliHead(nn.Module):
         self.scores = nn.Parameter(torch.zeros(num_vectors))
 
     @classmethod
-    def from_parts(cls, projection: "Projection", basis: "ScoreBasis", temperature: float) -> Self:
+    def from_parts(cls, projection: Projection, basis: ScoreBasis, temperature: float) -> Self:
         """A head with these numbers."""
         head = cls(len(projection.mean), len(projection.components), len(basis.scores))
         tensors = {
