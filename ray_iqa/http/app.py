@@ -13,7 +13,7 @@ from ray_iqa.http.auth.keys import KeyRing
 from ray_iqa.http.auth.rate_limit import RateLimit
 from ray_iqa.http.metrics import HttpMetrics
 from ray_iqa.http.middleware.access import Access
-from ray_iqa.http.middleware.admission import Admission, Bounds
+from ray_iqa.http.middleware.admission import Admission
 from ray_iqa.http.middleware.guard import Guard
 from ray_iqa.http.problems import ProblemBody, install, responses
 from ray_iqa.http.replies import Health, Readiness, Version
@@ -83,8 +83,7 @@ def create_app(
     app.add_api_route("/docs", lambda: docs_page(app.title), include_in_schema=False)
     app.add_api_route("/docs/{name}", docs_file, include_in_schema=False)
     _add_operations(app, judges, keys)
-    app.add_middleware(Bounds, settings=settings)  # each one is outside those before it
-    app.add_middleware(Admission, settings=settings)
+    app.add_middleware(Admission, settings=settings)  # each one is outside those before it
     rate = RateLimit(access.requests_per_second, access.burst)
     app.add_middleware(Access, keys=keys, rate=rate, is_public=_is_public)
     app.add_middleware(Guard, metrics=metrics, names_requests=names_requests)

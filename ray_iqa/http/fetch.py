@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
@@ -97,7 +97,10 @@ async def _follow(pool: httpcore.AsyncConnectionPool, url: str, limits: LimitsCo
         content, location = await _get(pool, url, limits.max_image_bytes)
         if location is None:
             return content
-        url = _joined(url, location)
+        try:
+            url = urljoin(url, location)
+        except ValueError as error:
+            raise _not_allowed("it redirects to what is no URL") from error
     raise Problem(422, "cannot-fetch", f"more than {_MAX_REDIRECTS} redirects")
 
 
@@ -120,13 +123,6 @@ async def _get(pool: httpcore.AsyncConnectionPool, url: str, max_bytes: int) -> 
         return bytes(content), None
 
 
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError as error:
-        raise _not_allowed("it redirects to what is no URL") from error
-
-
 def _check_url(url: str, allowed_hosts: Iterable[str]) -> None:
     if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
         raise _not_allowed("its characters must be escaped")
@@ -139,13 +135,9 @@ def _check_url(url: str, allowed_hosts: Iterable[str]) -> None:
         raise _not_allowed("it must be https on port 443")
     if parts.username is not None or parts.password is not None:
         raise _not_allowed("it must not hold a user name or password")
-    if not _is_listed(parts, allowed_hosts):
-        raise _not_allowed("its host is not on this service's list")
-
-
-def _is_listed(parts: SplitResult, allowed_hosts: Iterable[str]) -> bool:
     host = (parts.hostname or "").removesuffix(".").lower()
-    return any(host == each or (each.startswith("*.") and host.endswith(each[1:])) for each in allowed_hosts)
+    if not any(host == each or (each.startswith("*.") and host.endswith(each[1:])) for each in allowed_hosts):
+        raise _not_allowed("its host is not on this service's list")
 
 
 def _is_public(text: str) -> bool:

@@ -84,7 +84,8 @@ async def read_request(request: Request, kind: type[RequestT], settings: Setting
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json":
         asked = _validated(kind, await request.body())
-        name, texts = _texts(asked)
+        documents = asked.documents if isinstance(asked, RerankRequest) else []
+        name, texts = ("documents", documents) if documents else ("images", asked.images)
         _check_number(len(texts), kind, limits)
         images = [await picture_of(text, f"/{name}/{place}", settings) for place, text in enumerate(texts)]
     elif media_type == "multipart/form-data":
@@ -127,12 +128,6 @@ def _validated(kind: type[RequestT], body: bytes | dict[str, Any]) -> RequestT:
             raise Problem(400, "bad-json", f"the body must be JSON: {first['msg']}") from error
         pointer = "".join(f"/{part}" for part in first["loc"])
         raise Problem(422, "invalid-request", first["msg"], pointer=pointer) from error
-
-
-def _texts(asked: PictureRequest) -> tuple[str, list[str]]:
-    if isinstance(asked, RerankRequest) and asked.documents:
-        return "documents", asked.documents
-    return "images", asked.images
 
 
 async def _read_form(request: Request, kind: type[RequestT], limits: LimitsConfig) -> tuple[RequestT, list[bytes]]:

@@ -10,7 +10,14 @@ import psutil
 
 _BEGINNINGS = cycle(
     f"{start} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n{rest}"
-    for start in ("POST /v1/score", "POST /v1/chat/completions", "POST /v1/batches", "POST /nowhere", "GET /v1/models")
+    for start in (
+        "POST /v1/score",
+        "POST /v1/chat/completions",
+        "POST /v1/batches",
+        "POST /nowhere",
+        "POST /-/x",
+        "GET /v1/models",
+    )
     for kind in ("application/json", "multipart/form-data; boundary=b")
     for rest in ("Content-Length: 1000\r\n\r\n{", "X-API-Key: wrong\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n{")
 )

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from ray_iqa.config.serve import LimitsConfig
@@ -32,7 +33,12 @@ class Service:
         self.replicas.append(Guard(Admission(self._answer, settings), HttpMetrics(), names_requests=False))
 
     async def ask(
-        self, method: str = "POST", path: str = "/", after: asyncio.Event | None = None, key: bytes = b"good"
+        self,
+        method: str = "POST",
+        path: str = "/",
+        after: asyncio.Event | None = None,
+        key: bytes = b"good",
+        more: tuple[tuple[bytes, bytes], ...] = (),
     ) -> Message:
         """Start of the answer."""
         sent: list[Message] = []
@@ -43,8 +49,16 @@ class Service:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        headers = [(b"x-request-id", b"of-the-client"), (b"x-api-key", key), (b"content-length", b"9")]
-        scope = {"type": "http", "method": method, "path": path, "headers": headers, "after": after}
+        headers = [(b"x-request-id", b"of-the-client"), (b"x-api-key", key), *more]
+        headers += [(b"content-length", b"9")] if method == "POST" else []
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": headers,
+            "after": after,
+            "query_string": b"",
+        }
         await self._door(scope, receive, send)
         return sent[0]
 
@@ -52,6 +66,8 @@ class Service:
         self.asked += 1
         if scope["after"] is not None:
             await scope["after"].wait()
+        if scope["path"].startswith("/docs/"):  # of which nobody reads the answer
+            await asyncio.Event().wait()
         place = min(range(len(self.replicas)), key=lambda place: self._inside.get(place, 0))
         self._inside[place] = self._inside.get(place, 0) + 1
         try:
@@ -211,3 +227,51 @@ def test_a_new_key_waits_for_its_turn_and_a_revoked_one_is_a_stranger_again() ->
         await asyncio.gather(*line)
 
     _with(9, check)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ((b"x-request-id", b"\xff"),),
+        ((b"a", b"v" * 33_000),),
+        tuple((b"x-%d" % number, b"v" * 100) for number in range(400)),
+    ],
+)
+def test_heads_that_serve_cannot_read_or_carry_cheaply_do_not_reach_it(more: tuple[tuple[bytes, bytes], ...]) -> None:
+    async def check(service: Service) -> None:
+        for key in (b"good", b"bad"):
+            reply = await service.ask(key=key, more=more)
+            assert (reply["status"], dict(reply["headers"])[b"connection"]) == (400, b"close")
+        assert service.asked == 0
+        service.release.set()
+        assert (await service.ask(more=((b"cookie", b"v" * 8_000),)))["status"] == 200
+
+    _with(1, check)
+
+
+def test_only_what_the_proxy_answers_by_itself_passes_the_line() -> None:
+    async def check(service: Service) -> None:
+        strangers = [asyncio.create_task(service.ask(path=f"/-/{place}", key=b"bad")) for place in range(40)]
+        await _settle()
+        assert service.asked == 16
+        assert (await service.ask("GET", path="/-/healthz", key=b"bad"))["status"] == 401  # what stands for the proxy
+        service.release.set()
+        assert {(await task)["status"] for task in strangers} == {401}
+
+    _with(9, check)
+
+
+def test_files_that_nobody_reads_hold_up_nothing_else_and_strangers_have_one_answer_a_connection() -> None:
+    async def check(service: Service) -> None:
+        service.release.set()
+        readers = [asyncio.create_task(service.ask("GET", "/docs/a.js", key=b"bad")) for _ in range(100)]
+        await _settle()
+        assert service.asked == 4
+        for method, path in (("POST", "/"), ("GET", "/"), ("POST", "/livez")):
+            assert dict((await service.ask(method, path, key=b"bad"))["headers"])[b"connection"] == b"close"
+        assert (await service.ask())["status"] == 200
+        assert b"connection" not in dict((await service.ask("GET"))["headers"])
+        for reader in readers:
+            reader.cancel()
+
+    _with(1, check)

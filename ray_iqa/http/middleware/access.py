@@ -41,12 +41,8 @@ class Access:
 
     def _admit(self, request: HTTPConnection) -> None:
         """Authenticate, then charge."""
-        name = "this machine" if self._keys is None else _known(request, self._keys)
-        if self._keys is None:
-            _check_local(request)
-        request.state.key_name = name
-        wait_s = self._rate.wait_s(name)
-        if wait_s > 0:
+        request.state.key_name = name = _local(request) if self._keys is None else _known(request, self._keys)
+        if (wait_s := self._rate.wait_s(name)) > 0:
             retry_after = {"Retry-After": str(math.ceil(wait_s))}
             raise Problem(429, "rate-limited", f"too many requests; try again in {wait_s:.1f} s", headers=retry_after)
 
@@ -65,7 +61,7 @@ def _known(request: HTTPConnection, keys: KeyRing) -> str:
     return name
 
 
-def _check_local(request: HTTPConnection) -> None:
+def _local(request: HTTPConnection) -> str:
     """Without keys both ends must be this machine: the peer by its address, the service by the name it was called.
 
     The second check keeps web pages from reaching it through a name of their own that resolves to 127.0.0.1.
@@ -76,6 +72,7 @@ def _check_local(request: HTTPConnection) -> None:
     origin = request.headers.get("origin")
     if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
         raise Problem(403, "foreign-origin", "this service runs without API keys and answers its own page only")
+    return "this machine"
 
 
 def _host(url: "URL") -> str:

@@ -21,10 +21,12 @@ def full() -> Problem:
 
 
 class Admission:
-    """ASGI middleware: bounds what waiting bodies take, and makes a refusal cheap, since the body is not read.
+    """ASGI middleware inside `Guard`: bounds what waiting bodies take, and makes a refusal cheap: the body is not read.
+
+    Of each request it bounds the body, while it is read, and the time until the answer begins.
 
     Args:
-        app: what is asked for answers.
+        app: what reads and answers.
         settings: read at every request.
     """
 
@@ -34,35 +36,20 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
-            await self._app(scope, receive, send)
-            return
-        if self._num_pending >= self._settings.limits.max_pending_requests:
-            raise full()
-        self._num_pending += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._num_pending -= 1
-
-
-class Bounds:
-    """ASGI middleware inside `Guard`: bounds the body, while it is read, and the time until the answer begins.
-
-    Args:
-        app: what reads and answers.
-        settings: read at every request.
-    """
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limits, headers, body = self._settings.limits, Headers(scope=scope), scope["state"]["body"]
+        limits, takes_place = self._settings.limits, scope["method"] not in ("GET", "HEAD")
+        if takes_place and self._num_pending >= limits.max_pending_requests:
+            raise full()
+        self._num_pending += takes_place
+        try:
+            await self._answer(scope, receive, send, limits)
+        finally:
+            self._num_pending -= takes_place
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, limits: LimitsConfig) -> None:
+        headers, body = Headers(scope=scope), scope["state"]["body"]
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > limits.max_request_bytes:
             raise _too_large(limits)
@@ -85,7 +72,7 @@ class Bounds:
 
 def _bounded(receive: Receive, body: Body, limits: LimitsConfig, *, is_form: bool) -> Receive:
     """Ends a body at its limits: JSON becomes objects a hundred times as large, the parser of forms has its own."""
-    num_left = _MAX_SEPARATORS + limits.max_images
+    num_left = most = _MAX_SEPARATORS + limits.max_images
 
     async def receive_bounded() -> Message:
         nonlocal num_left
@@ -95,7 +82,6 @@ def _bounded(receive: Receive, body: Body, limits: LimitsConfig, *, is_form: boo
         if not is_form:
             num_left -= sum(message.get("body", b"").count(mark) for mark in (b",", b"[", b"{"))
         if num_left < 0:
-            most = _MAX_SEPARATORS + limits.max_images
             raise Problem(413, "too-many-values", f"a body may have at most {most} commas and opening brackets")
         return message
 

@@ -73,8 +73,7 @@ class Guard:
                 out = MutableHeaders(scope=message)
                 named = {"X-Request-Id": request_id} if self._names_requests else {}
                 is_kept = body.is_read or (body.num_bytes == 0 and "key_name" in scope["state"])
-                closing = {} if is_kept else {"Connection": "close"}
-                for name, value in (SAFE_HEADERS | named | closing).items():
+                for name, value in (SAFE_HEADERS | named | ({} if is_kept else {"Connection": "close"})).items():
                     out.setdefault(name, value)
             await send(message)
 

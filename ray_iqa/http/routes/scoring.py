@@ -1,12 +1,10 @@
 """The routes that judge pictures."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 
-from ray_iqa.config.serve import LimitsConfig
 from ray_iqa.http.problems import responses
 from ray_iqa.http.replies import (
     CompareReply,
@@ -27,56 +25,53 @@ ScoreT = TypeVar("ScoreT", bound=ScoreRequest)
 _PROBLEMS = responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504)
 
 
-class Judgement(NamedTuple):
-    """The model that judged, and the scores of a request's pictures."""
-
-    model: str
-    items: list[ScoreItem]
-
-
 def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
     """Routes over ``judges``, under the limits in force when a request comes."""
     router = APIRouter(tags=["scores"])
 
-    async def judge(request: Request, kind: type[ScoreT]) -> tuple[ScoreT, Judgement]:
+    async def judge(request: Request, kind: type[ScoreT]) -> tuple[ScoreT, str, list[ScoreItem]]:
+        """What was asked, the model that judged, and the scores of the pictures."""
         asked, images = await read_request(request, kind, settings)
-        return asked, await _judge(judges, asked, images, settings.limits)
+        model = judges.name(asked.model)
+        threshold = settings.limits.cascade_threshold if asked.threshold is None else asked.threshold
+        rows = await judges.score(model, images, threshold)
+        assert len(rows) == len(images), "a model answers every picture"
+        items = [
+            ScoreItem(index=index, sha256=hashlib.sha256(image).hexdigest(), **row.model_dump())
+            for index, (row, image) in enumerate(zip(rows, images, strict=True))
+        ]
+        return asked, model, items
 
     @router.post("/v1/score", responses=_PROBLEMS, openapi_extra=_body(ScoreRequest))
     async def score(request: Request) -> ScoreReply:
         """Quality of each picture."""
-        _, judgement = await judge(request, ScoreRequest)
-        return ScoreReply(model=judgement.model, data=judgement.items)
+        _, model, items = await judge(request, ScoreRequest)
+        return ScoreReply(model=model, data=items)
 
     @router.post("/v1/compare", responses=_PROBLEMS, openapi_extra=_body(CompareRequest))
     async def compare(request: Request) -> CompareReply:
         """Which of at least two pictures is better, and how surely."""
-        _, judgement = await judge(request, CompareRequest)
-        items = judgement.items
-        return CompareReply(
-            model=judgement.model, data=items, ranking=ranking(items), probabilities=win_probabilities(items)
-        )
+        _, model, items = await judge(request, CompareRequest)
+        return CompareReply(model=model, data=items, ranking=ranking(items), probabilities=win_probabilities(items))
 
     @router.post("/v1/rerank", responses=_PROBLEMS, openapi_extra=_body(RerankRequest))
     async def rerank(request: Request) -> RerankReply:
         """The best of N pictures."""
-        asked, judgement = await judge(request, RerankRequest)
-        items = judgement.items
+        asked, model, items = await judge(request, RerankRequest)
         results = [
             RankedItem(index=place, relevance_score=unit_value(items[place]) or 0.0, score=items[place])
             for place in ranking(items)[: asked.top_n]
         ]
         failed = [item for item in items if item.status == "failed"]
-        return RerankReply(model=judgement.model, results=results, failed=failed)
+        return RerankReply(model=model, results=results, failed=failed)
 
     @router.post("/reward", responses=_PROBLEMS, openapi_extra=_body(RewardRequest))
     async def reward(request: Request) -> RewardReply:
         """Rewards for pictures of a generator: list in, list out, on the scale that is asked for."""
-        asked, judgement = await judge(request, RewardRequest)
-        items = judgement.items
+        asked, model, items = await judge(request, RewardRequest)
         unit = asked.scale == "unit"
         return RewardReply(
-            model=judgement.model,
+            model=model,
             revision="+".join(sorted({item.revision for item in items})),
             scale=Scale(minimum=0.0, maximum=1.0) if unit else items[0].scale,
             rewards=[unit_value(item) if unit else item.value for item in items],
@@ -101,18 +96,6 @@ def model_routes(judges: Judges) -> APIRouter:
         return await judges.card(judges.name(name))
 
     return router
-
-
-async def _judge(judges: Judges, asked: ScoreRequest, images: Sequence[bytes], limits: LimitsConfig) -> Judgement:
-    name = judges.name(asked.model)
-    threshold = limits.cascade_threshold if asked.threshold is None else asked.threshold
-    rows = await judges.score(name, images, threshold)
-    assert len(rows) == len(images), "a model answers every picture"
-    items = [
-        ScoreItem(index=index, sha256=hashlib.sha256(image).hexdigest(), **row.model_dump())
-        for index, (row, image) in enumerate(zip(rows, images, strict=True))
-    ]
-    return Judgement(name, items)
 
 
 def _body(kind: type[ScoreRequest]) -> dict[str, Any]:  # Any: OpenAPI
