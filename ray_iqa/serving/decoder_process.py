@@ -29,6 +29,7 @@ _MAX_DESCRIPTORS = 16  # its pipes, and what an import takes
 def main() -> None:
     """Serve files until the other end closes the pipe."""
     config = DecodingConfig.model_validate_json(sys.argv[1])
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # uvloop passes on what Ray opened: its connections to the cluster
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
     _confine(config)

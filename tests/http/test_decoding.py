@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 from PIL import Image
 
 from ray_iqa.config.serve import DecodingConfig
@@ -70,8 +71,9 @@ def test_a_decoder_may_not_take_more_memory_than_allowed(slow_jpeg: bytes) -> No
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run])  # a replica's is uvloop's
 def test_a_decoder_has_nothing_that_it_has_no_use_for(
-    png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+    png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, run_loop: Callable[[Coroutine[None, None, None]], None]
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a secret of the service")
 
@@ -97,7 +99,7 @@ def test_a_decoder_has_nothing_that_it_has_no_use_for(
             assert 2**31 < int(limits[name].split()[1]) < 2**32
         workers.close()
 
-    asyncio.run(run())
+    run_loop(run())
 
 
 def test_a_decoder_that_is_taken_over_can_fill_neither_disk_nor_memory(tmp_path: Path) -> None:
