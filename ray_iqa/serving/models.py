@@ -32,8 +32,7 @@ class Judges:
         if asked not in self.names:
             near = difflib.get_close_matches(asked[:100], self.names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(self.names)
-            raise UnknownModelError(f"model must be one of {known}, got {asked[:100]!r}{hint}")
+            raise UnknownModelError(f"model must be one of {', '.join(self.names)}, got {asked[:100]!r}{hint}")
         return asked
 
     def talker(self, asked: str | None) -> TalkingModel:
