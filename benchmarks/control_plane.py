@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from actors.cluster.placement import connect
+from actors.cluster.connection import connected
 from actors.cluster.processes import ProcessPlace, announce_process
 from actors.training.fleet import Fleet
 from actors.training.reward import RemoteRewardScorer
@@ -120,14 +120,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     arguments = parser.parse_args()
 
-    connect(ClusterConfig(device="cpu"))
-    worker = ray.remote(ReadyWorker).options(num_cpus=0)
-    rollout = VllmRolloutConfig(min_workers=arguments.workers, num_completions=arguments.completions)
-    pool = RolloutPool(Fleet(lambda _slot: worker.remote(), rollout, WeightTransferConfig(), 900.0, lambda: ""))
-    pool.wait_ready()
-    scorer = RemoteRewardScorer(RewardConfig(), prompt_by_id("thinking"), {})
-    report(*run_steps(pool, scorer, arguments), arguments)
-    ray.shutdown()
+    with connected(ClusterConfig(device="cpu")):
+        worker = ray.remote(ReadyWorker).options(num_cpus=0)
+        rollout = VllmRolloutConfig(min_workers=arguments.workers, num_completions=arguments.completions)
+        pool = RolloutPool(Fleet(lambda _slot: worker.remote(), rollout, WeightTransferConfig(), 900.0, lambda: ""))
+        pool.wait_ready()
+        scorer = RemoteRewardScorer(RewardConfig(), prompt_by_id("thinking"), {})
+        report(*run_steps(pool, scorer, arguments), arguments)
 
 
 def run_steps(

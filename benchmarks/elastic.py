@@ -20,7 +20,7 @@ import ray
 from autoscaling_cluster import autoscaling_cluster
 
 from actors.cluster.autoscaler import autoscaler_activity
-from actors.cluster.placement import Layout, require, reserve, supply
+from actors.cluster.placement import Layout, require, reserved, supply
 from actors.cluster.processes import ProcessPlace, announce_process
 from actors.training.elastic_rollouts import ElasticRollouts
 from actors.training.fleet import Fleet
@@ -141,10 +141,10 @@ def ask_for_too_much() -> dict[str, Any]:
     layout = Layout(bundles=bundles, rollout_bundles=(), learner_bundles=(), gpus_per_rollout=0, gpus_per_rank=0)
     began = time.perf_counter()
     try:
-        reserve(layout, ClusterConfig(device="cpu", wait_s=GIVE_UP_S))
+        with reserved(layout, ClusterConfig(device="cpu", wait_s=GIVE_UP_S)):
+            raise SystemExit(f"{len(bundles)} CPUs were granted where {MOST_WORKERS} can exist")
     except ResourceError as error:
         return {"refused": str(error), "after_seconds": round(time.perf_counter() - began, 1)}
-    raise SystemExit(f"{len(bundles)} CPUs were granted where {MOST_WORKERS} can exist")
 
 
 def main() -> None:

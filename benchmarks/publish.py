@@ -18,7 +18,7 @@ import torch
 from ray._private import internal_api  # Ray has no public count of stored bytes
 from table import report
 
-from actors.cluster.placement import connect
+from actors.cluster.connection import connected
 from actors.cluster.processes import ProcessPlace, announce_process
 from actors.training.fleet import Fleet
 from actors.training.rollout_pool import RolloutPool
@@ -93,35 +93,34 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
 
-    connect(ClusterConfig(device="cpu"))
-    rank = ray.remote(LearnerRank).options(num_cpus=0).remote(arguments.mib * 2**20 // (4 * TENSOR[0] * TENSOR[1]))
-    worker = ray.remote(Worker).options(num_cpus=0)
-    rollout, transfer = VllmRolloutConfig(min_workers=arguments.workers), WeightTransferConfig()
-    pool = RolloutPool(Fleet(lambda _slot: worker.remote(), rollout, transfer, 900.0, lambda: ""))
-    pool.wait_ready()
-    learner = Learner(rank)
-    publisher = ObjectStorePublisher(learner, pool, transfer)
-    source = np.ones(arguments.mib * 2**20, dtype=np.uint8)
-    target = np.zeros_like(source)
-    target.fill(2)
+    with connected(ClusterConfig(device="cpu")):
+        rank = ray.remote(LearnerRank).options(num_cpus=0).remote(arguments.mib * 2**20 // (4 * TENSOR[0] * TENSOR[1]))
+        worker = ray.remote(Worker).options(num_cpus=0)
+        rollout, transfer = VllmRolloutConfig(min_workers=arguments.workers), WeightTransferConfig()
+        pool = RolloutPool(Fleet(lambda _slot: worker.remote(), rollout, transfer, 900.0, lambda: ""))
+        pool.wait_ready()
+        learner = Learner(rank)
+        publisher = ObjectStorePublisher(learner, pool, transfer)
+        source = np.ones(arguments.mib * 2**20, dtype=np.uint8)
+        target = np.zeros_like(source)
+        target.fill(2)
 
-    rows = []
-    for version in range(1, arguments.repeats + 3):  # the first two fill memory that later ones reuse
-        began = time.perf_counter()
-        np.copyto(target, source)
-        copied = time.perf_counter() - began
-        parts = publisher.publish(version)
-        rows.append((copied, parts["publish/pack_seconds"], parts["publish/install_seconds"]))
-    stored = stored_copies(arguments.mib * 2**20)
-    copied, put, installed = (statistics.median(values) for values in zip(*rows[2:], strict=True))
-    published = statistics.median(sum(row[1:]) for row in rows[2:])
-    gigabytes = arguments.mib * 2**20 / 1e9
-    size = f"{gigabytes:.2f} GB snapshot, {arguments.workers} pulling workers"
-    figures = f"{published:.3f} s (store {put:.3f}, install {installed:.3f}) / {copied:.3f} s"
-    report(f"weight publish, {size}, against one copy", published / copied, "<= 6", figures)
-    report(f"stored copies, {size}", stored, "<= 1.05", "bytes in the object store / bytes of the snapshot")
-    pool.close()
-    ray.shutdown()
+        rows = []
+        for version in range(1, arguments.repeats + 3):  # the first two fill memory that later ones reuse
+            began = time.perf_counter()
+            np.copyto(target, source)
+            copied = time.perf_counter() - began
+            parts = publisher.publish(version)
+            rows.append((copied, parts["publish/pack_seconds"], parts["publish/install_seconds"]))
+        stored = stored_copies(arguments.mib * 2**20)
+        copied, put, installed = (statistics.median(values) for values in zip(*rows[2:], strict=True))
+        published = statistics.median(sum(row[1:]) for row in rows[2:])
+        gigabytes = arguments.mib * 2**20 / 1e9
+        size = f"{gigabytes:.2f} GB snapshot, {arguments.workers} pulling workers"
+        figures = f"{published:.3f} s (store {put:.3f}, install {installed:.3f}) / {copied:.3f} s"
+        report(f"weight publish, {size}, against one copy", published / copied, "<= 6", figures)
+        report(f"stored copies, {size}", stored, "<= 1.05", "bytes in the object store / bytes of the snapshot")
+        pool.close()
 
 
 def stored_copies(num_bytes: int) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 import ray
 from rollout import noise_pictures
 
-from actors.cluster.placement import connect, worker_environment
+from actors.cluster.connection import connected, worker_environment
 from actors.training.fleet import Fleet
 from actors.training.rollout_pool import RolloutPool
 from actors.training.rollout_worker import RolloutWorker
@@ -63,7 +63,7 @@ class LongTailedWorker(RolloutWorker):
 
 def start(policy: PolicyConfig, rollout: VllmRolloutConfig, slowness: float) -> tuple[RolloutPool, list[Any]]:
     """A pool of two engines, and their handles."""
-    options = {"num_cpus": 0, "runtime_env": {"env_vars": worker_environment(1, "cpu")}}
+    options = {"num_cpus": 0, "runtime_env": worker_environment(1, "cpu")}
     actor = ray.remote(LongTailedWorker).options(**options)
     workers = [actor.remote(policy, rollout, slow) for slow in (1.0, slowness)]
     pool = RolloutPool(Fleet(lambda slot: workers[slot], rollout, WeightTransferConfig(), 900.0, lambda: ""))
@@ -112,8 +112,7 @@ def main() -> None:
     parser.add_argument("--slowness", type=float, default=1.0, help="of the second engine")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    connect(ClusterConfig(device="cpu"))
-    with tempfile.TemporaryDirectory() as name:
+    with connected(ClusterConfig(device="cpu")), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         policy = PolicyConfig(model=str(build_tiny_policy(folder / "policy")), dtype="float32")
         rollout = VllmRolloutConfig(
@@ -122,7 +121,6 @@ def main() -> None:
         pool, workers = start(policy, rollout, arguments.slowness)
         images = noise_pictures(folder, arguments.images, start=0, side=112)
         compare({"drained": partial(drained, workers), "continuous": partial(continuous, pool)}, images, arguments)
-    ray.shutdown()
 
 
 def compare(

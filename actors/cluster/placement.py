@@ -1,8 +1,9 @@
-"""Joins a Ray cluster and reserves the resources of a run, visibly and with a deadline."""
+"""Reserves the resources of a run on its Ray cluster, visibly and with a deadline."""
 
 import logging
-import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,55 +12,15 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.cluster.autoscaler import autoscaler_activity, has_autoscaler, is_beyond_limits
-from actors.cluster.ray_signals import end_sessions, own_signals
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ResourceError
-from ray_iqa.telemetry.terminal import say
 
 logger = logging.getLogger(__name__)
 Bundle = dict[str, float]
 POLL_S = 5.0
 REFUSALS = 3
 """So often in a row the autoscaler must report that it cannot place a run: a node may just be going away."""
-
-
-def connect(cluster: ClusterConfig) -> None:
-    """Join the cluster of ``cluster.address``, the one this job was submitted to, or start a local one.
-
-    Raises:
-        ResourceError: no cluster answers at the address, or Ray does not start on this machine.
-    """
-    if cluster.address is None and "RAY_ADDRESS" not in os.environ:
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy small machine starts slowly
-        # Our actors have environments of their own, so idle workers started ahead would only cost their imports.
-        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
-        logging.getLogger("ray._private.authentication").setLevel(
-            logging.ERROR
-        )  # says at each start that tokens are on
-        say("starting Ray on this machine")
-        try:
-            with own_signals():
-                ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
-        except Exception as error:  # Ray raises no narrower one when its processes take too long
-            raise ResourceError(
-                f"Ray must start on this machine within its 30 s, it did not ({error}): try again when it is less busy"
-            ) from error
-        return
-    try:
-        with own_signals():
-            ray.init(address=cluster.address, logging_level=logging.WARNING, log_to_driver=False)
-    except ConnectionError as error:
-        raise ResourceError(
-            f"cluster.address must name a running Ray cluster, none answers at {cluster.address!r}: {error}"
-        ) from error
-
-
-def disconnect() -> None:
-    """Leave the cluster; one that `connect` has started ends, with all its processes."""
-    with own_signals():
-        ray.shutdown()
-    end_sessions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +108,9 @@ def total(bundles: tuple[Bundle, ...]) -> Bundle:
     return sums
 
 
-def reserve(layout: Layout, cluster: ClusterConfig) -> PlacementGroup:
-    """Reserve all bundles or say what is missing.
+@contextmanager
+def reserved(layout: Layout, cluster: ClusterConfig) -> Iterator[PlacementGroup]:
+    """Reserve all bundles while the block runs, or say what is missing.
 
     Raises:
         ResourceError: at once when nothing can bring the missing resources, in seconds when the autoscaler reports
@@ -160,19 +122,25 @@ def reserve(layout: Layout, cluster: ClusterConfig) -> PlacementGroup:
     if missing := _missing(needed, ray.cluster_resources()):
         logger.warning("%s; waiting up to %.0f s for the autoscaler", missing, cluster.wait_s)
     group = placement_group(list(layout.bundles), strategy="PACK")
-    deadline = time.monotonic() + cluster.wait_s
+    try:
+        _await(group, layout.bundles, cluster.wait_s)
+        yield group
+    finally:
+        remove_placement_group(group)
+
+
+def _await(group: PlacementGroup, bundles: tuple[Bundle, ...], wait_s: float) -> None:
+    needed = total(bundles)
+    deadline = time.monotonic() + wait_s
     refusals = 0
     while not group.wait(timeout_seconds=POLL_S):
         state = supply(needed)
         refusals = refusals + 1 if _nobody_works(needed) and is_beyond_limits(group.id.hex()) else 0
         if refusals == REFUSALS:
-            remove_placement_group(group)
-            raise ResourceError(_beyond_limits(layout.bundles))
+            raise ResourceError(_beyond_limits(bundles))
         if time.monotonic() > deadline:
-            remove_placement_group(group)
-            raise ResourceError(f"resources did not arrive within cluster.wait_s = {cluster.wait_s:.0f} s: {state}")
+            raise ResourceError(f"resources did not arrive within cluster.wait_s = {wait_s:.0f} s: {state}")
         logger.warning("waiting for resources: %s", state)
-    return group
 
 
 def require(needed: Bundle) -> None:
@@ -241,11 +209,3 @@ def _missing(needed: Bundle, registered: Bundle) -> str:
         f"the run needs {amount:g} {name}, the cluster has {registered.get(name, 0.0):g}"
         for name, amount in short.items()
     )
-
-
-def worker_environment(num_threads: int | None, device: str) -> dict[str, str]:
-    """Environment variables of a process that runs an engine or a learner."""
-    # Ray sets OMP_NUM_THREADS to the CPUs it reserved; a tiny policy on a laptop wants all cores in turn.
-    threads = {} if num_threads is None else {"OMP_NUM_THREADS": str(num_threads)}
-    # Actors take turns on a CPU: threads that wait must not spin, or they slow the one that works several times.
-    return threads | ({"DS_ACCELERATOR": "cpu", "OMP_WAIT_POLICY": "PASSIVE"} if device == "cpu" else {})

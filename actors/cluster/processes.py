@@ -10,9 +10,11 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.exceptions import (
@@ -21,9 +23,13 @@ from ray.exceptions import (
     OutOfMemoryError,
     RayActorError,
     RayError,
+    RayTaskError,
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ray_iqa.errors import RayIqaError
+
+Handle = Any  # of an actor; Ray has no public generic type for it
 LOST_ACTOR = (RayActorError, OutOfMemoryError, ActorUnschedulableError, ActorPlacementGroupRemoved)
 """How Ray says that an actor is gone: the last three, of memory monitor and scheduler, are no `RayActorError`."""
 _OWN_ERROR = re.compile(r"ray_iqa\.errors\.\w+: ")
@@ -77,7 +83,7 @@ def _report(place: ProcessPlace, task: "ray.ObjectRef[str]", deadline: float) ->
         stacks: str = ray.get(task, timeout=max(0.0, deadline - time.monotonic()))
     except RayError as error:
         ray.cancel(task, force=True)
-        stacks = f"its stack is not known: {str(error).strip().splitlines()[-1]}"
+        stacks = f"its stack is not known: {last_line(error)}"
     return f"process {place.pid} on {place.host} {stacks}"
 
 
@@ -108,3 +114,14 @@ def last_line(error: Exception) -> str:
     """What went wrong: the line after the remote traceback; where an actor never ran, Ray says it the line before."""
     lines = [line for line in str(error).strip().splitlines() if not line.startswith("The actor never ran")]
     return _OWN_ERROR.sub("", lines[-1].partition(" Some common causes include")[0], count=1)
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """What an actor raised on purpose is raised here as it was there, without the remote traceback."""
+    try:
+        yield
+    except RayTaskError as error:
+        if isinstance(error.cause, RayIqaError):
+            raise error.cause from None
+        raise

@@ -51,7 +51,7 @@ def run(run_dir: str, step: str, out: str | None, overrides: Sequence[str]) -> i
         checkpoint, progress = complete[int(step)]
         learner_section = config.learner.model_copy(update={"kl_coef": 0.0})  # what learns nothing needs no reference
         config = config.model_copy(update={"learner": learner_section})
-        with lone_learner(config, store, num_steps=config.schedule.num_steps, seed=config.seed) as learner:
+        with lone_learner(config, store, config.schedule.num_steps) as learner:
             learner.load(checkpoint)
             learner.export(str(target), progress)
     sys.stdout.write(f"Exported policy: {target}\n")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import ray
 
-from actors.cluster.placement import connect, disconnect, plan_layout, require, total
+from actors.cluster.connection import connected
+from actors.cluster.placement import plan_layout, require, total
 from actors.doctor.checks import (
     Check,
     check_engine,
@@ -50,14 +51,10 @@ def examine(config: TrainConfig) -> Iterator[Check]:
     except RayIqaError as error:
         yield Check("fail", "inputs", str(error))
     try:
-        connect(config.cluster)
+        with connected(config.cluster):
+            yield from _examine_cluster(config, inputs)
     except ResourceError as error:
         yield Check("fail", "cluster", str(error))
-        return
-    try:
-        yield from _examine_cluster(config, inputs)
-    finally:
-        disconnect()
 
 
 def _examine_cluster(config: TrainConfig, inputs: Inputs | None) -> Iterator[Check]:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import ray
 
-from actors.cluster.placement import connect, disconnect, require, worker_environment
+from actors.cluster.connection import connected, worker_environment
+from actors.cluster.placement import require
 from actors.exit_codes import SOME_FAILED
 from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_blocks
 from actors.jobs.parquet_job import add_parts, prepare_pipeline
@@ -49,11 +50,8 @@ def annotate(config: AnnotateConfig) -> int:
         known = parts.keys()
         pending = [image for image in images if image.key not in known]
         if pending:
-            connect(config.cluster)
-            try:
+            with connected(config.cluster):
                 _annotate(config, pending, parts, num_done=len(images) - len(pending))
-            finally:
-                disconnect()
         return _summary(parts)
 
 
@@ -66,7 +64,6 @@ def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: P
         }
     )
     prepare_pipeline()
-    environment = {"env_vars": worker_environment(config.rollout.num_threads, config.cluster.device)}
     pipeline = config.pipeline
     rows = (
         ray.data.from_arrow(source_blocks(images, pipeline.batch_size))
@@ -79,7 +76,7 @@ def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: P
             ),
             batch_size=pipeline.batch_size,
             batch_format="pyarrow",
-            runtime_env=environment,
+            runtime_env=worker_environment(config.rollout.num_threads, config.cluster.device),
             **engine,
         )
         .map_batches(

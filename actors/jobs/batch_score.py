@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
-from actors.cluster.placement import connect, disconnect, require, worker_environment
+from actors.cluster.connection import connected, worker_environment
+from actors.cluster.placement import require
 from actors.exit_codes import SOME_FAILED
 from actors.jobs.parquet_job import JobRecord, add_parts, prepare_pipeline
 from ray_iqa import __version__
@@ -56,11 +57,8 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
         parts = PartFiles(run_dir / "scores")
         pending = without(pictures, parts.table(["dataset", "image_id"]))
         if pending.num_rows:
-            connect(config.cluster)
-            try:
+            with connected(config.cluster):
                 job = _score(config, pending, parts, num_done=pictures.num_rows - pending.num_rows)
-            finally:
-                disconnect()
             _write_manifest(run_dir, config, job)
         status = parts.table(["status"]).column("status")
     num_failed = pc.sum(pc.equal(status, "failed")).as_py() or 0
@@ -89,7 +87,7 @@ def _score(config: BatchScoreConfig, pictures: pa.Table, parts: PartFiles, num_d
             compute=ray.data.ActorPoolStrategy(min_size=pipeline.min_scorers, max_size=pipeline.max_scorers),
             batch_size=size,
             batch_format="pyarrow",
-            runtime_env={"env_vars": worker_environment(pipeline.num_threads, config.cluster.device)},
+            runtime_env=worker_environment(pipeline.num_threads, config.cluster.device),
             **scorer,
         )
     )

@@ -8,16 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice
 from pathlib import Path
-from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
 from ray.util import ActorPool
 from rich.console import Console
 from rich.progress import Progress
 
-from actors.cluster.placement import connect, disconnect, require, worker_environment
-from actors.cluster.processes import LOST_ACTOR, last_line
+from actors.cluster.connection import connected, worker_environment
+from actors.cluster.placement import require
+from actors.cluster.processes import LOST_ACTOR, Handle, last_line, own_errors
 from actors.exit_codes import SOME_FAILED
 from actors.jobs.evaluation_worker import EvaluationActor, open_scorer
 from ray_iqa import __version__
@@ -25,7 +24,7 @@ from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.data.labelled_sets import LabelledSet, read_labelled_sets
 from ray_iqa.data.rows import labelled_image
-from ray_iqa.errors import RayIqaError, ResourceError
+from ray_iqa.errors import ResourceError
 from ray_iqa.evaluation.ceiling import ceiling, ratings_per_image
 from ray_iqa.evaluation.differences import Difference, corrected, difference
 from ray_iqa.evaluation.measure import Measurement, measure, with_ceiling
@@ -40,7 +39,6 @@ from ray_iqa.runs.preflight import check_model
 from ray_iqa.tables import to_text
 from ray_iqa.types import LabelledImage
 
-Handle = Any  # a Ray actor handle of EvaluationWorker; Ray has no public generic type for it
 Rows = dict[tuple[str, str], list[PredictionRow]]  # by dataset and model
 
 
@@ -51,8 +49,7 @@ def run(config: EvalConfig) -> int:
     sets = read_labelled_sets(config.data)
     told = {model.name: _in_file(model, sets, config) for model in models if model.kind == "column"}
     folder = writable_folder(config.out)
-    connect(config.cluster)
-    try:
+    with connected(config.cluster):
         rows = {
             (each.dataset, model.name): prediction_rows(model.name, each, found)
             for model in models
@@ -60,8 +57,6 @@ def run(config: EvalConfig) -> int:
         }
         write_predictions(folder, [row for each in sets for model in models for row in rows[each.dataset, model.name]])
         measurements, differences, remarks = _measure(rows, models, sets, config)
-    finally:
-        disconnect()
     _report(config, models, measurements, differences, remarks)
     return SOME_FAILED if any(row.status == "failed" for own in rows.values() for row in own) else 0
 
@@ -115,8 +110,8 @@ def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) 
     workers = _start(model, config)
     pool = ActorPool(workers)
     try:
-        ray.get([worker.ready.remote() for worker in workers])
-        with Progress(console=Console(stderr=True)) as progress:
+        with own_errors(), Progress(console=Console(stderr=True)) as progress:
+            ray.get([worker.ready.remote() for worker in workers])
             for each in sets:
                 images = [labelled_image(row) for row in each.rows]
                 batches = [
@@ -128,10 +123,6 @@ def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) 
                     found += answers
                     progress.update(bar, completed=len(found))
                 yield found
-    except RayTaskError as error:
-        if isinstance(error.cause, RayIqaError):
-            raise error.cause from None
-        raise
     except LOST_ACTOR as error:
         raise ResourceError(f"model {model.name} could not be run: {last_line(error)}") from error
     finally:
@@ -155,7 +146,7 @@ def _start(model: ModelSpec, config: EvalConfig) -> list[Handle]:
         num_cpus=cpus,
         num_gpus=gpus,
         max_restarts=1,
-        runtime_env={"env_vars": worker_environment(config.rollout.num_threads, config.cluster.device)},
+        runtime_env=worker_environment(config.rollout.num_threads, config.cluster.device),
     )
     return [actor.remote(model, config) for _ in range(num_workers)]
 

@@ -56,7 +56,7 @@ def run(config_path: str, overrides: Sequence[str], stop: StopRequest, *, change
     with RunDirectory(run_dir, config, contents=contents, find_step=find_step, change_learning=change_learning):
         if is_complete(store, num_steps, policy):
             return 0
-        with lone_learner(config, store, num_steps=num_steps, seed=config.seed) as learner:
+        with lone_learner(config, store, num_steps) as learner:
             progress = _fit(config, plan, learner, run_dir, stop)
             if progress.policy_version > 0:
                 learner.export(policy, progress)

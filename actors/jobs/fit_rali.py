@@ -18,8 +18,9 @@ import ray.data
 import ray.train
 import ray.train.torch
 
+from actors.cluster.connection import connected, worker_environment
 from actors.cluster.engine_start import engine_start
-from actors.cluster.placement import connect, disconnect, require, worker_environment
+from actors.cluster.placement import require
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError, RayIqaError
@@ -51,12 +52,8 @@ def fit_rali(config: FitRaliConfig) -> None:
         "fit.backbone.name": model_digest(backbone.name),
         "fit.backbone.pretrained": model_digest(str(backbone.pretrained)),
     }
-    with RunDirectory(run_dir, config, contents=contents):
-        connect(config.cluster)
-        try:
-            figures = _train(config, files, run_dir)
-        finally:
-            disconnect()
+    with RunDirectory(run_dir, config, contents=contents), connected(config.cluster):
+        figures = _train(config, files, run_dir)
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     probes = [row["alignment/probe_srcc"] for row in rows if row.get("alignment/probe_srcc") is not None]
     if len(probes) > 1:
@@ -89,7 +86,7 @@ def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, 
             storage_path=str(run_dir),
             failure_config=ray.train.FailureConfig(max_failures=workers.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
-            worker_runtime_env={"env_vars": worker_environment(workers.num_threads, config.cluster.device)},
+            worker_runtime_env=worker_environment(workers.num_threads, config.cluster.device),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
         ),
     )

@@ -15,8 +15,7 @@ from typing import Any, Literal
 import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayError, RayTaskError, RuntimeEnvSetupError
 
-from actors.cluster.processes import ProcessPlace, end_hung_processes, last_line
-from actors.training.rollout_worker import Handle
+from actors.cluster.processes import Handle, ProcessPlace, end_hung_processes, last_line
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.errors import LearnerLostError, RayIqaError, ResourceError, WeightTransferError

@@ -4,23 +4,32 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayTaskError
-from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.exceptions import GetTimeoutError
+from ray.util.placement_group import PlacementGroup
 
+from actors.cluster.connection import connected, worker_environment
 from actors.cluster.engine_start import engine_start
-from actors.cluster.placement import Layout, connect, disconnect, learner_layout, on_bundle, reserve, worker_environment
-from actors.cluster.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes
+from actors.cluster.placement import Layout, learner_layout, on_bundle, reserved
+from actors.cluster.processes import (
+    LOST_ACTOR,
+    Handle,
+    ProcessPlace,
+    announce_process,
+    end_hung_processes,
+    last_line,
+    own_errors,
+)
 from actors.training.adapted_base import AdaptedBase
 from ray_iqa.config.jobs.fit_ract import FitRactConfig
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.train import TrainConfig
-from ray_iqa.errors import LearnerLostError, RayIqaError
+from ray_iqa.errors import LearnerLostError
 from ray_iqa.files import whole_folder
 from ray_iqa.policy.exported_version import VERSION_FILE, exported_version, version_text, write_policy_version
 from ray_iqa.runs.checkpoints import CheckpointStore
@@ -37,7 +46,6 @@ logger = logging.getLogger(__name__)
 Checkpoints = CheckpointStore | RemoteCheckpointStore
 BEST = "policy-best"
 """Folder beside the checkpoints with the policy of the best validation."""
-Handle = Any  # a Ray actor handle of LearnerRank; Ray has no public generic type for it
 
 
 class LearnerRank:
@@ -113,37 +121,31 @@ class LearnerRank:
 LearnerActor = ray.remote(LearnerRank)
 
 
-def launch_ranks(layout: Layout, group: PlacementGroup, cpus: float, environment: dict[str, str]) -> list[Handle]:
-    """One actor per learner bundle of ``layout``, on ``group``, with ``cpus`` and these environment variables."""
-    return [
+def start_learner(
+    config: TrainConfig | FitRactConfig, layout: Layout, group: PlacementGroup, store: Checkpoints, num_steps: int
+) -> "LearnerGroup":
+    """One rank per learner bundle of ``layout``, on ``group``; they are starting when this returns."""
+    ranks = [
         LearnerActor.options(
-            num_cpus=cpus,
+            num_cpus=config.cluster.cpus_per_actor,
             num_gpus=layout.gpus_per_rank,
             scheduling_strategy=on_bundle(group, bundle),
-            runtime_env={"env_vars": environment},
+            runtime_env=worker_environment(config.learner.num_threads, config.cluster.device),
         ).remote()
         for bundle in layout.learner_bundles
     ]
+    return LearnerGroup(ranks, config.policy, config.learner, store, num_steps=num_steps, seed=config.seed)
 
 
 @contextmanager
-def lone_learner(
-    config: TrainConfig | FitRactConfig, store: Checkpoints, *, num_steps: int, seed: int
-) -> "Iterator[LearnerGroup]":
+def lone_learner(config: TrainConfig | FitRactConfig, store: Checkpoints, num_steps: int) -> "Iterator[LearnerGroup]":
     """The learner group of a job without rollout workers, ready; it and the cluster connection end with the block."""
-    with ExitStack() as stack:
-        connect(config.cluster)
-        stack.callback(disconnect)
-        layout = learner_layout(config.learner.num_ranks, config.cluster)
-        group = reserve(layout, config.cluster)
-        stack.callback(remove_placement_group, group)
+    layout = learner_layout(config.learner.num_ranks, config.cluster)
+    with connected(config.cluster), reserved(layout, config.cluster) as group:
         say(f"starting learner ranks (DeepSpeed): {config.learner.num_ranks}")
-        environment = worker_environment(config.learner.num_threads, config.cluster.device)
-        ranks = launch_ranks(layout, group, config.cluster.cpus_per_actor, environment)
-        learner = LearnerGroup(ranks, config.policy, config.learner, store, num_steps=num_steps, seed=seed)
-        stack.callback(learner.close)
-        learner.wait_ready()
-        yield learner
+        with closing(start_learner(config, layout, group, store, num_steps)) as learner:
+            learner.wait_ready()
+            yield learner
 
 
 def is_complete(store: Checkpoints, num_steps: int, policy: str) -> bool:
@@ -277,16 +279,12 @@ class LearnerGroup:
 
     def _get(self, calls: list[Any], deadline_s: float, phase: str) -> list[Any]:
         try:
-            return ray.get(calls, timeout=deadline_s)
+            with own_errors():
+                return ray.get(calls, timeout=deadline_s)
         except GetTimeoutError as error:
             raise self._hung(calls, deadline_s, phase) from error
-        except RayTaskError as error:
-            if isinstance(error.cause, RayIqaError):
-                raise error.cause from None
-            raise
         except LOST_ACTOR as error:
-            reason = str(error).strip().splitlines()[-1]  # the line after the remote traceback
-            raise LearnerLostError(f"a learner rank died during {phase}: {reason}") from error
+            raise LearnerLostError(f"a learner rank died during {phase}: {last_line(error)}") from error
 
     def _hung(self, calls: list[Any], deadline_s: float, phase: str) -> LearnerLostError:
         """Report what the ranks that have not answered were doing, and end them."""

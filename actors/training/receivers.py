@@ -5,7 +5,7 @@ from typing import Any
 
 import ray
 
-from actors.training.rollout_worker import Handle
+from actors.cluster.processes import Handle
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.types import Canary, TensorSpec, WeightReceipt
 

@@ -7,7 +7,7 @@ from functools import partial
 import ray
 from ray.exceptions import GetTimeoutError
 
-from actors.cluster.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes
+from actors.cluster.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes, last_line
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.errors import ResourceError
@@ -74,6 +74,6 @@ class RemoteRewardScorer:
             [report] = end_hung_processes([ray.get(self._entered)])
             logger.error("the reward actor did not answer within %.0f s, %s", self._deadline_s, report)
         else:
-            logger.warning("the reward actor is replaced: %s", str(error).strip().splitlines()[-1])
+            logger.warning("the reward actor is replaced: %s", last_line(error))
         ray.kill(self._actor)
         self._start()

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import ray
 from ray.util.metrics import Gauge
 
+from actors.cluster.processes import Handle
 from actors.training.fleet import Fleet
-from actors.training.rollout_worker import Handle
 from actors.training.step_work import StepWork
 from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot
 

@@ -21,8 +21,6 @@ from ray_iqa.types import (
     WeightSnapshot,
 )
 
-Handle = Any  # a Ray actor handle of RolloutWorker; Ray has no public generic type for it
-
 
 class RolloutWorker:
     """Answers `enter` when its process runs, and everything else after `start`."""

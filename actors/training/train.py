@@ -9,29 +9,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.placement_group import PlacementGroup
 
+from actors.cluster.connection import connected, worker_environment
 from actors.cluster.placement import (
     Layout,
-    connect,
-    disconnect,
     plan_layout,
-    reserve,
+    reserved,
     rollout_options,
     supply,
     total,
-    worker_environment,
 )
+from actors.cluster.processes import Handle
 from actors.cluster.stop_signal import STOPPED, StopRequest
 from actors.cluster.timeline import write_timeline
 from actors.training.dashboard_metrics import DashboardMetrics
 from actors.training.elastic_rollouts import ElasticRollouts
 from actors.training.fleet import Fleet
 from actors.training.fleet_size import FleetSize
-from actors.training.learner import Checkpoints, LearnerGroup, is_complete, is_done, launch_ranks
+from actors.training.learner import Checkpoints, LearnerGroup, is_complete, is_done, start_learner
 from actors.training.reward import RemoteRewardScorer
 from actors.training.rollout_pool import RolloutPool
-from actors.training.rollout_worker import Handle, RolloutActor
+from actors.training.rollout_worker import RolloutActor
 from actors.training.weights import publisher
 from ray_iqa.answers.parse import parse
 from ray_iqa.config.load import load_config
@@ -139,13 +138,11 @@ def with_restarts(
 def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: StopRequest) -> Iterator[OpenRun]:
     """Start every actor of a run; they are stopped in reverse order, whatever happens inside."""
     with ExitStack() as stack:
-        connect(config.cluster)
-        stack.callback(disconnect)
+        stack.enter_context(connected(config.cluster))
         if config.cluster.timeline:
             stack.callback(write_timeline, inputs.run_dir)
         layout = plan_layout(config)
-        group = reserve(layout, config.cluster)
-        stack.callback(remove_placement_group, group)
+        group = stack.enter_context(reserved(layout, config.cluster))
         workers, ranks = config.rollout.min_workers, config.learner.num_ranks
         say(f"starting rollout workers (vLLM): {workers}, learner ranks (DeepSpeed): {ranks}")
 
@@ -153,7 +150,7 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
         stack.callback(pool.close)
         if config.cluster.placement == "colocated":
             pool.wait_ready()  # an engine takes what others allocate on its GPU while it starts for its own
-        learner = _start_learner(config, layout, group, store)
+        learner = start_learner(config, layout, group, store, config.schedule.num_steps)
         stack.callback(learner.close)
         scorer = RemoteRewardScorer(config.reward, inputs.prompt, inputs.label_ranges)
         stack.callback(scorer.close)
@@ -194,9 +191,9 @@ def _start_pool(config: TrainConfig, layout: Layout, group: PlacementGroup) -> R
     transfer_backend = None if config.weights.type == "object_store" else config.weights.type
 
     def launch(slot: int) -> Handle:
-        return RolloutActor.options(
-            runtime_env={"env_vars": environment}, **rollout_options(config, layout, group, slot)
-        ).remote(config.policy, config.rollout, transfer_backend)
+        return RolloutActor.options(runtime_env=environment, **rollout_options(config, layout, group, slot)).remote(
+            config.policy, config.rollout, transfer_backend
+        )
 
     needs = partial(supply, total(layout.bundles))
     return RolloutPool(Fleet(launch, config.rollout, config.weights, config.cluster.wait_s, needs))
@@ -213,14 +210,6 @@ def checkpoint_store(schedule: ScheduleConfig, run_dir: Path) -> Checkpoints:
     remote = RemoteFolder(schedule.checkpoint_uri)
     remote.require_writable()  # not only when the first checkpoint is due
     return RemoteCheckpointStore(remote, schedule.keep_checkpoints, run_dir)
-
-
-def _start_learner(config: TrainConfig, layout: Layout, group: PlacementGroup, store: Checkpoints) -> LearnerGroup:
-    environment = worker_environment(config.learner.num_threads, config.cluster.device)
-    ranks = launch_ranks(layout, group, config.cluster.cpus_per_actor, environment)
-    return LearnerGroup(
-        ranks, config.policy, config.learner, store, num_steps=config.schedule.num_steps, seed=config.seed
-    )
 
 
 def _rollout_source(config: TrainConfig, inputs: Inputs, pool: RolloutPool, stack: ExitStack) -> RolloutSource:

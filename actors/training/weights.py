@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import ray
 
+from actors.cluster.processes import Handle
 from actors.training.learner import LearnerGroup
 from actors.training.receivers import ActorReceivers
 from actors.training.rollout_pool import RolloutPool
-from actors.training.rollout_worker import Handle
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.protocols import WeightPublisher

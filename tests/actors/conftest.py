@@ -18,7 +18,7 @@ from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 # Ray reads the mode once per process, and `ray.init` turns tokens on: a pytest process that starts several clusters, by
 # whatever way, must have one mode. Commands that start their own have tokens (`quickstart_runs.environment`).
 os.environ["RAY_AUTH_MODE"] = "disabled"
-# As in `actors.cluster.placement.connect`: workers started ahead only cost their imports.
+# As in `actors.cluster.connection`: workers started ahead only cost their imports.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 

@@ -27,7 +27,7 @@ with stop_on_signal() as stop:
 CLUSTER = """
 import time
 import ray
-from actors.cluster.placement import connect, disconnect
+from actors.cluster.connection import connected
 from actors.cluster.stop_signal import stop_on_signal
 from ray_iqa.config.cluster import ClusterConfig
 
@@ -36,8 +36,7 @@ def work(seconds):
     time.sleep(seconds)
     return "worked"
 
-with stop_on_signal() as stop:
-    connect(ClusterConfig(device="cpu"))
+with stop_on_signal() as stop, connected(ClusterConfig(device="cpu")):
     stop.in_hand = "work"
     worked = work.remote(2)
     ray.get(work.remote(0))
