@@ -71,7 +71,9 @@ def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, 
     per_worker = {"CPU": config.cluster.cpus_per_actor} | ({"GPU": 1.0} if on_gpu else {})
     needed = {name: amount * workers.num_workers for name, amount in per_worker.items()}
     require(needed | {"CPU": needed["CPU"] + _CPUS_OF_READER})
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    context = ray.data.DataContext.get_current()
+    context.use_datasource_v2 = False  # Ray 2.60's new reader starts 32 actors for the footers of however few files
+    context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns of the line above
     trainer = _Trainer(
         _work,
