@@ -18,6 +18,7 @@ from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 # Ray reads the mode once per process, and `ray.init` turns tokens on: a pytest process that starts several clusters, by
 # whatever way, must have one mode. Commands that start their own have tokens (`quickstart_runs.environment`).
 os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # tests report nothing, and each job of Ray Data starts a process less
 # As in `actors.cluster.connection`: workers started ahead only cost their imports.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 

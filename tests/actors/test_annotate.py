@@ -49,6 +49,7 @@ def inputs(start: Start, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         f"texts_per_image={NUM_TEXTS}",
         "rollout.num_completions=4",
         "rollout.num_threads=1",
+        "pipeline.cpus_per_decoder=1",
         f"backbone.name={home / 'clip'}",
     ]
 

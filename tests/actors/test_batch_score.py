@@ -49,6 +49,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_a_killed_job_ends_with_every_score_once(model: Path, sources: list[str], tmp_path: Path) -> None:
     settings = [f"run_dir={tmp_path}", f"model={model}", f"images.sources={json.dumps(sources)}"]
+    settings.append("pipeline.cpus_per_decoder=1")  # a few processes, each of which starts for two seconds
     job = [*JOB, *settings, "pipeline.batch_size=16"]
     process = subprocess.Popen(job, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 200

@@ -15,7 +15,7 @@ from ray_iqa.data.rows import ManifestRow
 from ray_iqa.evaluation.measure import Measurement
 from ray_iqa.evaluation.suites import lay_out, read_suite
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(300)]
 SUITES = ("visualquality-r1", "rali")
 
 
