@@ -55,6 +55,7 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
     split.add_argument("--split", help="the split of all rows")
     split.add_argument("--split-column", help="of a pyiqa csv, e.g. official_split")
     split.add_argument("--split-pickle", type=Path, help="of pyiqa")
+    convert.add_argument("--split-number", type=int, default=1, help="which of the splits in a split pickle, from 1")
     convert.add_argument("--std-in-mos-units", action="store_true", help="read the std of a VisualQuality-R1 list")
     convert.add_argument("--columns", nargs="+", default=[], metavar="CANONICAL=COLUMN", help="of a table")
     convert.set_defaults(command=_convert)
@@ -80,7 +81,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from ray_iqa.config.rollout import VllmRolloutConfig
     from ray_iqa.data.checks.check import check_rows
     from ray_iqa.data.checks.finding import Finding
-    from ray_iqa.data.located import read_located
+    from ray_iqa.data.manifest import read_located
     from ray_iqa.data.rows import unique_rows
     from ray_iqa.runs.preflight import check_model, check_pictures
 
@@ -115,6 +116,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         split=arguments.split,
         split_column=arguments.split_column,
         split_pickle=arguments.split_pickle,
+        split_number=arguments.split_number,
         std_in_mos_units=arguments.std_in_mos_units,
         columns=_pairs(arguments.columns, "--columns"),
     )
@@ -131,9 +133,9 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 def _split(arguments: argparse.Namespace) -> int:
     from ray_iqa.data.formats.split_lists import read_split_list, split_by_lists
-    from ray_iqa.data.located import read_located, write_located
-    from ray_iqa.data.manifest import require_suffix
+    from ray_iqa.data.manifest import read_located, write_located
     from ray_iqa.data.split import published_split, split_by_reference
+    from ray_iqa.data.tables import require_suffix
 
     require_suffix(writable_file(arguments.out))
     rows = read_located(arguments.manifest)

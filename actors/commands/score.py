@@ -11,7 +11,7 @@ import pyarrow as pa
 from actors.exit_codes import FAILURE, SOME_FAILED, USAGE
 from ray_iqa.config.precision import Precision
 from ray_iqa.data.find_images import find_images
-from ray_iqa.data.manifest import SUFFIXES, keep_records
+from ray_iqa.data.tables import SUFFIXES, keep_records
 from ray_iqa.errors import ConfigError
 from ray_iqa.files import writable_file
 from ray_iqa.rali.scorer import RaliScorer

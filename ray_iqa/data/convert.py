@@ -1,9 +1,9 @@
 """`ray-iqa data convert`: any known file to canonical rows, and canonical rows to any known file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import NAMES, known_dataset, public_dataset
@@ -11,22 +11,14 @@ from ray_iqa.data.formats.deqa import read_deqa, read_deqa_base, write_deqa
 from ray_iqa.data.formats.pyiqa import read_pyiqa, write_pyiqa
 from ray_iqa.data.formats.q_align import read_q_align, write_q_align
 from ray_iqa.data.formats.source import Source
-from ray_iqa.data.formats.split_pickle import read_split_pickle
-from ray_iqa.data.formats.table import read_table
+from ray_iqa.data.formats.split_lists import split_by_pickle
+from ray_iqa.data.formats.table import read_named
 from ray_iqa.data.formats.visualquality_r1 import read_jsonl, read_txt, write_jsonl, write_txt
-from ray_iqa.data.located import read_located, write_located
+from ray_iqa.data.manifest import read_located, write_located
 from ray_iqa.data.rows import Direction, ManifestRow
 from ray_iqa.errors import DataError
 
-Format = Literal["manifest", "pyiqa", "deqa", "q-align", "visualquality-r1-txt", "visualquality-r1-jsonl"]
-WRITTEN: tuple[Format, ...] = (
-    "manifest",
-    "pyiqa",
-    "deqa",
-    "q-align",
-    "visualquality-r1-txt",
-    "visualquality-r1-jsonl",
-)
+WRITTEN = ("manifest", "pyiqa", "deqa", "q-align", "visualquality-r1-txt", "visualquality-r1-jsonl")
 READ = (*WRITTEN, "table", *NAMES)
 
 
@@ -40,7 +32,8 @@ class Interpretation:
     scale: tuple[float, float] | None = None
     split: str | None = None  # all rows are of this split
     split_column: str | None = None  # of a pyiqa csv
-    split_pickle: Path | None = None  # of pyiqa, its first split
+    split_pickle: Path | None = None  # of pyiqa
+    split_number: int = 1  # of the splits in the pickle
     std_in_mos_units: bool = False  # of a VisualQuality-R1 list
     columns: dict[str, str] = field(default_factory=dict)  # of a table, by canonical name
 
@@ -61,15 +54,21 @@ def read_source(kind: str, file: Path, told: Interpretation) -> list[ManifestRow
     elif known_dataset(kind) is not None or kind not in READ:
         rows = public_dataset(kind).rows(file)
     else:
-        rows = with_contents(_read_format(kind, file, _source(file, told), told))
+        rows = [
+            row
+            for row in _read_format(kind, file, told)
+            if (known := known_dataset(row.dataset)) is None or not known.is_practice(row.image_id)
+        ]
+    if told.split_pickle is not None:
+        rows = split_by_pickle(rows, told.split_pickle, told.split_number)
     return rows if told.split is None else [replace(row, split=told.split) for row in rows]
 
 
-def write_target(kind: Format, file: Path, rows: Sequence[ManifestRow], images: Path, question: str) -> None:
+def write_target(kind: str, file: Path, rows: Sequence[ManifestRow], images: Path, question: str) -> None:
     """Write canonical rows.
 
     Args:
-        kind: the format.
+        kind: one of ``WRITTEN``.
         file: written whole; a folder for DeQA-Score.
         rows: with absolute paths.
         images: the folder that the image names of an interchange format are relative to.
@@ -78,48 +77,36 @@ def write_target(kind: Format, file: Path, rows: Sequence[ManifestRow], images: 
     Raises:
         DataError: the format cannot hold the rows.
     """
-    match kind:
-        case "manifest":
-            write_located(file, rows)
-        case "pyiqa":
-            write_pyiqa(file, rows, images)
-        case "deqa":
-            write_deqa(file, rows, images)
-        case "q-align":
-            write_q_align(file, rows, images)
-        case "visualquality-r1-txt":
-            write_txt(file, rows, images)
-        case "visualquality-r1-jsonl":
-            write_jsonl(file, rows, images, question)
+    writers: dict[str, Callable[[Path, Sequence[ManifestRow], Path], None]] = {
+        "manifest": lambda file, rows, _: write_located(file, rows),
+        "pyiqa": write_pyiqa,
+        "deqa": write_deqa,
+        "q-align": write_q_align,
+        "visualquality-r1-txt": write_txt,
+        "visualquality-r1-jsonl": partial(write_jsonl, question=question),
+    }
+    writers[kind](file, rows, images)
 
 
-def _read_format(kind: str, file: Path, source: Source, told: Interpretation) -> list[ManifestRow]:
-    match kind:
-        case "pyiqa":
-            splits = None if told.split_pickle is None else read_split_pickle(told.split_pickle)
-            return read_pyiqa(file, source, split_column=told.split_column, splits=splits)
-        case "deqa":
-            return read_deqa_base(file, source) if file.is_dir() else read_deqa(file, source)
-        case "q-align":
-            return read_q_align(file, source)
-        case "visualquality-r1-txt":
-            return read_txt(file, source, std_in_mos_units=told.std_in_mos_units)
-        case "visualquality-r1-jsonl":
-            return read_jsonl(file, source)
-        case _:
-            return read_table(file, source, told.columns)
-
-
-def _source(file: Path, told: Interpretation) -> Source:
+def _read_format(kind: str, file: Path, told: Interpretation) -> list[ManifestRow]:
+    readers: dict[str, Callable[[Path, Source], list[ManifestRow]]] = {
+        "pyiqa": partial(read_pyiqa, split_column=told.split_column),
+        "deqa": read_deqa_base if file.is_dir() else read_deqa,
+        "q-align": read_q_align,
+        "visualquality-r1-txt": partial(read_txt, std_in_mos_units=told.std_in_mos_units),
+        "visualquality-r1-jsonl": read_jsonl,
+        "table": partial(read_named, columns=told.columns),
+    }
     name = told.dataset or file.stem
     known = known_dataset(name)
     direction = told.direction or (known.direction if known is not None else None)
     if direction is None:
         raise DataError(f"which end of the labels of {name!r} is better? Give --direction higher or lower")
-    return Source(
+    source = Source(
         dataset=name,
         images=told.images or file.absolute().parent,
         direction=direction,
         scale=told.scale,
         licence=known.licence if known is not None else None,
     )
+    return with_contents(readers[kind](file, source))

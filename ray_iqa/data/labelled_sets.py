@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ray_iqa.data.datasets.listing import public_dataset
-from ray_iqa.data.located import read_located
+from ray_iqa.data.manifest import read_located
 from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow, labelled_image, rows_of_split
+from ray_iqa.data.tables import READABLE
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.types import LabelledImage
-
-_MANIFESTS = (".csv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +62,9 @@ def _read(source: str) -> list[ManifestRow]:
     name, equals, folder = source.partition("=")
     if equals and folder and not Path(source).exists():
         return public_dataset(name).rows(Path(folder))
-    if Path(source).suffix not in _MANIFESTS:
+    if Path(source).suffix not in READABLE:
         raise DataError(
-            f"--data must be a manifest ({', '.join(_MANIFESTS)}) or NAME=FOLDER of a public dataset, got {source!r}"
+            f"--data must be a manifest ({', '.join(READABLE)}) or NAME=FOLDER of a public dataset, got {source!r}"
         )
     return read_located(Path(source))
 

@@ -65,7 +65,7 @@ REQUIRED = ("dataset", "image_id", "path", "mos", "direction")
 
 
 def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: values as the file types them
-    """Check one record; empty text and NaN count as absent, columns of other names are ignored.
+    """Check one record; empty text, None and NaN count as absent, columns of other names are ignored.
 
     Raises:
         DataError: begins with ``place`` and names column and value.
@@ -142,7 +142,7 @@ def required_number(record: Mapping[str, Any], column: str, place: str) -> float
     """
     number = number_in(record, column, place)
     if number is None:
-        raise DataError(f"{place}: {column} must be a number, got {record.get(column)!r}")
+        raise DataError(f"{place}: {column} must be a number, but it is empty")
     return number
 
 
@@ -200,6 +200,8 @@ def _text(record: Mapping[str, Any], column: str, place: str) -> str | None:
     value = record.get(column)
     if value is None or value == "":
         return None
+    if isinstance(value, float) and (value != value or value.is_integer()):  # whole numbers beside absent ones
+        return None if value != value else str(int(value))
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise DataError(f"{place}: {column} must be text, got {value!r}")
     if "\0" in str(value):

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ray_iqa.data.manifest import keep_records
-from ray_iqa.data.unique import once, unique_columns
+from ray_iqa.data.tables import keep_records, read_table
+from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 
 PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
@@ -84,13 +83,11 @@ def read_predictions(folder: Path) -> list[PredictionRow]:
         DataError: there is none, it is not what `write_predictions` wrote, or an image has two rows of one model.
     """
     file = folder / PREDICTIONS
+    if not file.is_file():
+        raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {PREDICTIONS}")
     try:
-        with pq.ParquetFile(file) as stream:
-            unique_columns(stream.schema_arrow.names, str(file))
-            rows = [PredictionRow(**row) for row in stream.read().to_pylist()]
-    except FileNotFoundError as error:
-        raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {PREDICTIONS}") from error
-    except (OSError, pa.ArrowException, TypeError) as error:
+        rows = [(place, PredictionRow(**row)) for place, row in read_table(file)]
+    except TypeError as error:
         raise DataError(f"{file} is not a table of predictions: {error}") from error
-    found = ((f"{file} row {n}", (row.image_id, row.dataset, row.model), row) for n, row in enumerate(rows, start=1))
+    found = ((place, (row.image_id, row.dataset, row.model), row) for place, row in rows)
     return list(once(found, "image {0[0]!r} of dataset {0[1]!r} by model {0[2]!r}").values())

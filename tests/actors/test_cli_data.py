@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.cli import main
-from ray_iqa.data.located import read_located
-from ray_iqa.data.manifest import read_rows
+from ray_iqa.data.manifest import read_located, read_rows
 
 
 def download(root: Path, num_references: int) -> Path:

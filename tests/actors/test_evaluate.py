@@ -18,7 +18,7 @@ from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
-from ray_iqa.data.located import read_located, write_located
+from ray_iqa.data.manifest import read_located, write_located
 from ray_iqa.evaluation.records import PredictionRow, read_predictions
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.types import Answer

@@ -15,8 +15,9 @@ import contextlib, io, json, sys, traceback
 from importlib.abc import MetaPathFinder
 ABSENT = set(sys.argv[1].split()) or {
     "ray", "torch", "torchvision", "vllm", "deepspeed", "transformers", "peft", "open_clip", "safetensors", "rich",
-    "tensorboardX", "tensorboard", "matplotlib", "jinja2", "fsspec", "s3fs", "skimage", "sklearn", "openpyxl", "onnx",
-    "onnxscript", "fastapi", "fastapi_offline", "prometheus_client", "multipart", "httpx", "tenacity", "pandas",
+    "tensorboardX", "tensorboard", "matplotlib", "jinja2", "fsspec", "s3fs", "skimage", "sklearn", "onnx",
+    "python_calamine", "onnxscript", "fastapi", "fastapi_offline", "prometheus_client", "multipart", "httpx",
+    "tenacity", "pandas",
 }
 class Core(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

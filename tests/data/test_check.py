@@ -175,3 +175,31 @@ def test_copies_of_test_pictures_in_training_are_found(tmp_path: Path) -> None:
     messages = {f.severity: f.message for f in check_rows(rows, complete=False) if f.check == "leakage"}
     assert re.search(r"are the same file, e.g. .*0_0.png \(test\) and .*same.png \(train\)", messages["error"])
     assert re.search(r"look alike, e.g. .*alike.jpg \(train\)", messages["warning"])
+
+
+def test_a_device_split_of_piq23_is_told_and_accepted() -> None:
+    """Each scene is on both sides, by the authors' own list; for any other dataset that is an error."""
+    rows = [
+        ManifestRow(
+            dataset="piq23-overall",
+            image_id=f"{number}_Scene_{scene}.jpg",
+            path=f"/data/{number}_Scene_{scene}.jpg",
+            ref_id=f"Scene_{scene}",
+            group_id=f"Scene_{scene}",
+            mos=float(number) - 0.3 * scene,
+            direction="higher",
+            split="test" if number % 3 == 0 else "train",
+        )
+        for scene in range(5)
+        for number in range(6)
+    ]
+    leakage = [f for f in check_rows(rows, complete=False, open_images=False) if f.check == "leakage"]
+    assert [(finding.severity, finding.message) for finding in leakage] == [
+        (
+            "note",
+            "5 contents are in several splits, e.g. Scene_0 in test and train, as in an official split; results then "
+            "say nothing about new contents",
+        )
+    ]
+    other = [replace(row, dataset="mine") for row in rows]
+    assert errors(other) == ["leakage: 5 contents are in several splits, e.g. Scene_0 in test and train"]

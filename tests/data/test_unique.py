@@ -13,11 +13,11 @@ import pytest
 from scipy.io import savemat
 
 from ray_iqa.data.convert import Interpretation, read_source
-from ray_iqa.data.datasets.native_files import ImageFiles, matlab_variable, sheet_records
+from ray_iqa.data.datasets.native_files import ImageFiles, matlab_variable
 from ray_iqa.data.formats.deqa import write_deqa
-from ray_iqa.data.formats.split_lists import read_split_list
-from ray_iqa.data.formats.split_pickle import read_split_pickle
+from ray_iqa.data.formats.split_lists import read_split_list, read_split_pickle
 from ray_iqa.data.manifest import read_rows
+from ray_iqa.data.tables import read_table
 from ray_iqa.errors import DataError
 
 TOLD = Interpretation(dataset="mine", direction="higher", columns={"path": "p", "mos": "m"})
@@ -101,7 +101,7 @@ def test_a_row_number_in_two_splits_of_a_pickle(tmp_path: Path) -> None:
     (tmp_path / "s.pkl").write_bytes(pickle.dumps({1: {"train": [0, 1], "val": [], "test": [1]}}))
     assert read_split_pickle(tmp_path / "s.pkl")["test"] == [1]
     told = Interpretation(dataset="mine", direction="higher", split_pickle=tmp_path / "s.pkl")
-    with pytest.raises(DataError, match=r"'test' entry 1: row number 1 of y.csv is already at split 'train' entry 2"):
+    with pytest.raises(DataError, match=r"'test' entry 1: row number 1 is already at split 'train' entry 2"):
         read_source("pyiqa", tmp_path / "y.csv", told)
 
 
@@ -111,8 +111,8 @@ def test_columns_of_a_sheet_that_are_read(tmp_path: Path) -> None:
         workbook.active.append(row)
     workbook.save(tmp_path / "b.xlsx")
     with pytest.raises(DataError, match=r"b.xlsx row 2 column 5: the name 'MOS' is already at b.xlsx row 2 column 3"):
-        list(sheet_records(tmp_path / "b.xlsx", ["Image", "MOS"]))
-    assert list(sheet_records(tmp_path / "b.xlsx", ["Image"]))  # nobody reads the others
+        list(read_table(tmp_path / "b.xlsx", ["Image", "MOS"]))
+    assert list(read_table(tmp_path / "b.xlsx", ["Image"]))  # nobody reads the others
 
 
 def test_a_variable_twice_in_a_matlab_file(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_folder_without_predictions_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must be a folder written by ray-iqa eval, it has no predictions\.parquet"):
         read_predictions(tmp_path)
     (tmp_path / "predictions.parquet").write_bytes(b"nothing")
-    with pytest.raises(DataError, match="not a table of predictions"):
+    with pytest.raises(DataError, match=r"predictions\.parquet is not a readable parquet file"):
         read_predictions(tmp_path)
 
 

@@ -7,8 +7,9 @@ Pictures of one prompt share their content, so the prompt is the reference that 
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, label_file
+from ray_iqa.data.datasets.native_files import ImageFiles, label_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_table
 
 
 def read(root: Path) -> list[ManifestRow]:
@@ -24,7 +25,7 @@ def read(root: Path) -> list[ManifestRow]:
             mos_std=row["std_quality"],
             ref_id=row["prompt"],
         )
-        for place, row in csv_records(labels, ["name", "prompt", "mos_quality", "std_quality"])
+        for place, row in read_table(labels, ["name", "prompt", "mos_quality", "std_quality"])
     ]
 
 

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file, name_parts, sheet_records
-from ray_iqa.data.rows import ManifestRow, required_number
-from ray_iqa.errors import DataError
-from ray_iqa.files import read_text
+from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file, name_parts
+from ray_iqa.data.rows import ManifestRow, required_number, required_text
+from ray_iqa.data.tables import read_table, read_words
 
 _FILE_WORDS = {"noise": "AWGN", "blur": "BLUR", "jpeg": "JPEG", "jpeg 2000": "jpeg2000"}
 _REFERENCES = (
@@ -48,22 +47,15 @@ def read(root: Path) -> list[ManifestRow]:
 
 
 def _of_workbook(file: Path) -> Iterator[_Label]:
-    for place, record in sheet_records(file, _COLUMNS, sheet="all_by_image"):
-        if record["image"] is None:  # notes below the table
-            continue
-        word = str(record["dst_type"]).strip()
-        name = f"{record['image']}.{_FILE_WORDS.get(word, word)}.{int(required_number(record, 'dst_lev', place))}.png"
+    for place, record in read_table(file, _COLUMNS, sheet="all_by_image"):
+        word, level = str(record["dst_type"]).strip(), int(required_number(record, "dst_lev", place))
+        name = f"{required_text(record, 'image', place)}.{_FILE_WORDS.get(word, word)}.{level}.png"
         yield place, name, record["dmos"], record["dmos_std"]
 
 
 def _of_text(file: Path) -> Iterator[_Label]:
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
-        if not line.strip():
-            continue
-        if len(line.split()) != 2:
-            raise DataError(f"{file.name} line {number}: must be a file name and a DMOS, got {line!r}")
-        name, dmos = line.split()
-        yield f"{file.name} line {number}", Path(name).name, dmos, None
+    for place, name, dmos in read_words(file, "a file name and a DMOS", (2,)):
+        yield place, Path(name).name, dmos, None
 
 
 DATASET = PublicDataset(

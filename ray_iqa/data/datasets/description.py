@@ -30,6 +30,8 @@ class PublicDataset:
     whole_number_votes: bool = False  # labels are plain means of ratings 1, 2, 3, 4, 5
     per_scene: bool = False  # labels are comparable inside a scene only; rows then carry ``group_id``
     repeats_contents: bool = False  # several images show one content; rows then carry ``ref_id``
+    split_inside_contents: bool = False  # an official split has images of one content on both sides
+    practice_name: str = "(?!)"  # expression for the file names of images that trained the raters: no reader keeps them
     content_name: str = "(?!)"  # expression for the stem of a file name that tells the content as group 1; none does
     content_spelling: Callable[[str], str] = str.lower  # of a ``ref_id``, whatever the case of the file name
 
@@ -38,13 +40,17 @@ class PublicDataset:
         told = re.fullmatch(self.content_name, PurePosixPath(whole(name)).stem, re.IGNORECASE)
         return None if told is None else self.content_spelling(told[1])
 
+    def is_practice(self, name: str) -> bool:
+        """Whether the image of that name, folders apart, trained the raters."""
+        return re.fullmatch(self.practice_name, PurePosixPath(whole(name)).name, re.IGNORECASE) is not None
+
     def rows(self, root: Path) -> list[ManifestRow]:
         """What ``read`` gives, checked against each other.
 
         Raises:
             DataError: as ``read``; also for an image that is there twice, which names both rows and their labels.
         """
-        found = enumerate(self.read(root), start=1)
+        found = enumerate((row for row in self.read(root) if not self.is_practice(row.image_id)), start=1)
         return unique_rows((f"{self.title} row {number}, labelled {row.mos:g}", row) for number, row in found)
 
     def row(

@@ -1,31 +1,34 @@
 """FLIVE (PaQ-2-PiQ): pictures of the web; the patches that were rated beside them are not read.
 
 Traps: names have a folder in front. Pictures listed in labels640.csv (a side above 640 pixels) are the test set; of
-the others, those that labels=640_padded.csv calls valid are for validation.
+the others, those that labels=640_padded.csv calls valid are for validation; without that list they have no split, for
+it is not known which of them are for training.
 """
 
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, find_file, label_file
+from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_table
 from ray_iqa.errors import DataError
 
 
 def read(root: Path) -> list[ManifestRow]:
-    """Rows of labels_image.csv; without the two lists of sets no row has a split."""
+    """Rows of labels_image.csv; without labels640.csv no row has a split."""
     labels = label_file(root, "labels_image.csv", "database/labels_image.csv")
     folder = labels.parent
     test = _names(find_file(folder, "labels640.csv"))
-    val = _names(find_file(folder, "labels=640_padded.csv"), valid_only=True) - test
+    padded = find_file(folder, "labels=640_padded.csv")
+    val = _names(padded, valid_only=True) - test
     images = ImageFiles(root, ["database", "images", "."])
     rows = []
-    records = list(csv_records(labels, ["name", "mos"]))
+    records = list(read_table(labels, ["name", "mos"]))
     if test and test.isdisjoint(record["name"] for _, record in records):
         raise DataError(f"labels640.csv must name pictures of {labels.name}, but none of its {len(test):,} is there")
     for place, record in records:
         name = record["name"]
-        split = "test" if name in test else "val" if name in val else "train"
+        split = "test" if name in test else None if padded is None else "val" if name in val else "train"
         rows.append(
             DATASET.row(place, image_id=name, path=images.path(name), mos=record["mos"], split=split if test else None)
         )
@@ -36,7 +39,7 @@ def _names(file: Path | None, *, valid_only: bool = False) -> set[str]:
     if file is None:
         return set()
     columns = ["name_image", "is_valid"] if valid_only else ["name_image"]
-    records = csv_records(file, columns)
+    records = read_table(file, columns)
     return {row["name_image"] for _, row in records if not valid_only or row["is_valid"].strip() in _TRUE}
 
 

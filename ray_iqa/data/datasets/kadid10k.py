@@ -10,8 +10,9 @@ header, and no root is taken.
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, coded_name, csv_records, label_file
+from ray_iqa.data.datasets.native_files import ImageFiles, coded_name, label_file
 from ray_iqa.data.rows import ManifestRow, required_number
+from ray_iqa.data.tables import read_table
 from ray_iqa.data.votes import share_of_votes
 
 _KINDS = (
@@ -49,7 +50,7 @@ def read(root: Path) -> list[ManifestRow]:
     """Rows of dmos.csv; ``I01_04_05.png`` shows reference I01 with distortion 4 at level 5."""
     labels = label_file(root, "dmos.csv", "kadid10k/dmos.csv")
     images = ImageFiles(root, ["images", "distorted_images", "kadid10k/images"])
-    records = list(csv_records(labels, ["dist_img", "ref_img", "dmos", "var"]))
+    records = list(read_table(labels, ["dist_img", "ref_img", "dmos", "var"]))
     means = [required_number(row, "dmos", place) for place, row in records]
     spreads = [required_number(row, "var", place) for place, row in records]
     is_std = len(records) >= _ENOUGH_ROWS and share_of_votes(means, spreads, _NUM_VOTES, digits=3) > 0.5

@@ -1,18 +1,23 @@
 """KonIQ-10k: photographs of the web, rated in a crowd.
 
 Traps: the score file has two means. ``MOS`` is 1 to 5 and ``SD`` belongs to it; ``MOS_zscore`` is 0 to 100 and has no
-spread, so it is not read. "The KonIQ test set" is 2,015 images by the authors' ``set`` column, read here as split, and
+spread, so it is not read; the first author's file of sets has z-scores under ``MOS``, and there the mean follows from
+the votes c1 to c5. "The KonIQ test set" is 2,015 images by the authors' ``set`` column, read here as split, and
 2,010 images in the lists of Q-Align and DeQA-Score.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, find_file, label_file
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file
+from ray_iqa.data.rows import ManifestRow, required_number
+from ray_iqa.data.tables import read_table
 from ray_iqa.data.unique import once
 
 _SCORES, _SETS = "koniq10k_scores_and_distributions.csv", "koniq10k_distributions_sets.csv"
+_VOTES = ("c1", "c2", "c3", "c4", "c5")
 _SPLITS = {"training": "train", "validation": "val", "test": "test"}
 
 
@@ -23,23 +28,29 @@ def read(root: Path) -> list[ManifestRow]:
     scores = find_file(root, _SCORES) or labels  # more decimals than in the file of sets
     split_of = {}
     if labels.name.lower() == _SETS:
-        sets = ((place, row["image_name"], row["set"]) for place, row in _rows(labels, "set"))
+        sets = ((place, row["image_name"], row["set"]) for place, row in read_table(labels, ["image_name", "set"]))
         split_of = {name: _SPLITS.get(own, own) for name, own in once(sets).items()}
     return [
         DATASET.row(
             place,
             image_id=row["image_name"],
             path=images.path(row["image_name"]),
-            mos=row["MOS"],
+            mos=_mos(row, place),
             mos_std=row["SD"],
             split=split_of.get(row["image_name"]),
         )
-        for place, row in _rows(scores, "SD")
+        for place, row in read_table(scores, ["image_name", "MOS", "SD"], optional=_VOTES)
     ]
 
 
-def _rows(file: Path, column: str) -> list[tuple[str, dict[str, str]]]:
-    return [(place, dict(row)) for place, row in csv_records(file, ["image_name", "MOS", column])]
+def _mos(record: Mapping[str, Any], place: str) -> float:  # Any: as `read_table`
+    """The mean as written, or where it is not that of the votes, theirs."""
+    mos = required_number(record, "MOS", place)
+    if not set(_VOTES) <= record.keys():
+        return mos
+    votes = [required_number(record, column, place) for column in _VOTES]
+    mean = sum(grade * count for grade, count in enumerate(votes, start=1)) / sum(votes)
+    return mos if abs(mos - mean) < 0.01 else mean
 
 
 DATASET = PublicDataset(

@@ -1,18 +1,18 @@
 """LIVE In the Wild Image Quality Challenge (CLIVE): photographs of mobile devices.
 
-Trap: the first seven of 1,169 images (``t1.bmp`` to ``t7.bmp``) trained the raters; the field leaves them out.
+Trap: the first seven of 1,169 images (``t1.bmp`` to ``t7.bmp``) trained the raters; the field leaves
+them out, and so does every reader of this dataset here.
 """
 
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, label_file, matlab_variable
-from ray_iqa.data.formats.source import TRAINING_IMAGE
 from ray_iqa.data.rows import ManifestRow
 
 
 def read(root: Path) -> list[ManifestRow]:
-    """Rows of the three .mat files."""
+    """Rows of the three .mat files, the images that trained the raters too."""
     files = {
         name: label_file(root, f"Data/{name}.mat", f"{name}.mat", f"ChallengeDB_release/Data/{name}.mat")
         for name in ("AllImages_release", "AllMOS_release", "AllStdDev_release")
@@ -30,7 +30,6 @@ def read(root: Path) -> list[ManifestRow]:
             mos_std=float(std),
         )
         for number, (name, mos, std) in enumerate(zip(names, scores, spreads, strict=True), start=1)
-        if not TRAINING_IMAGE.fullmatch(str(name))
     ]
 
 
@@ -48,4 +47,5 @@ DATASET = PublicDataset(
     ),
     obtain="https://live.ece.utexas.edu/research/ChallengeDB/index.html: request form",
     read=read,
+    practice_name=r"t[1-7]\.bmp",
 )

@@ -1,8 +1,7 @@
 """Finding and reading the files of a dataset: upper and lower case vary between copies, folders move."""
 
-import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError
 
-Record = tuple[str, Mapping[str, Any]]  # (place for error messages, value by column); Any: as the file types them
 Listing = dict[Path, dict[str, Path]]  # of each folder, files by their name in lower case
 
 
@@ -60,57 +58,6 @@ def label_file(root: Path, *candidates: str) -> Path:
     if found is None:
         raise DataError(f"{root} must have the labels in {' or '.join(candidates)}, found neither")
     return found
-
-
-def csv_records(file: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """Rows of a csv file; column names are stripped of blanks.
-
-    Raises:
-        DataError: a column is missing or there twice, or the file is not readable text.
-    """
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            unique_columns(reader.fieldnames, f"{file.name} line 1")
-            _check_columns(reader.fieldnames, columns, f"{file.name} line 1")
-            for record in reader:
-                yield f"{file.name} line {reader.line_num}", record
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file} is not a readable csv file: {error}") from error
-
-
-def sheet_records(
-    file: Path, columns: Sequence[str], sheet: str | None = None, *, optional: Sequence[str] = ()
-) -> Iterator[Record]:
-    """Rows of a spreadsheet below the first row that holds all ``columns``; empty rows are left out.
-
-    Only ``columns`` and those that are ``optional`` may be looked up: others may have one name.
-
-    Raises:
-        DataError: openpyxl is not installed, the file is not a workbook, it has no such sheet or columns.
-    """
-    try:
-        from openpyxl import load_workbook
-    except ImportError as error:
-        raise DataError(f"reading {file.name} needs openpyxl: pip install 'ray-iqa[data]'") from error
-    try:
-        workbook = load_workbook(file, read_only=True, data_only=True)
-    except Exception as error:  # zip, XML and key errors of its parsers
-        raise DataError(f"{file} is not a readable xlsx file: {error}") from error
-    if sheet is not None and sheet not in workbook.sheetnames:
-        raise DataError(f"{file.name} must have a sheet {sheet!r}, found {', '.join(workbook.sheetnames)}")
-    header: list[str] | None = None
-    for number, cells in enumerate((workbook[sheet or workbook.sheetnames[0]]).iter_rows(values_only=True), start=1):
-        if header is None:
-            names = ["" if cell is None else str(cell).strip() for cell in cells]
-            if set(columns) <= set(names):
-                unique_columns(names, f"{file.name} row {number}", among=[*columns, *optional])
-                header = names
-        elif any(cell is not None for cell in cells):
-            yield f"{file.name} row {number}", dict(zip(header, cells, strict=False))
-    if header is None:
-        raise DataError(f"{file.name} must have a row with the columns {', '.join(columns)}, found none")
 
 
 def matlab_variable(file: Path, name: str) -> NDArray[Any]:  # Any: numbers, or text in a cell array
@@ -168,12 +115,6 @@ def check_lengths(file: Path, expected: int, **found: int) -> None:
             raise DataError(
                 f"{name} must have one value for each of the {expected} images of {file.name}, got {length}"
             )
-
-
-def _check_columns(found: Sequence[str], needed: Sequence[str], place: str) -> None:
-    missing = [name for name in needed if name not in found]
-    if missing:
-        raise DataError(f"{place}: column {missing[0]!r} is missing, found {', '.join(found)}")
 
 
 def _actual(folder: Path, name: str, listing: Listing) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, name_parts
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_words
 from ray_iqa.errors import DataError
-from ray_iqa.files import read_text
 
 _FOLDERS = ("Dist_Imgs", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4", "Train_Dist")
 
@@ -24,20 +24,14 @@ def read(root: Path) -> list[ManifestRow]:
     images = ImageFiles(root, folders)
     rows = []
     for file in files:
-        for number, line in enumerate(read_text(file).splitlines(), start=1):
-            place = f"{file.name} line {number}"
-            name, comma, score = line.partition(",")
-            if not line.strip():
-                continue
-            if not comma:
-                raise DataError(f"{place}: must be a file name and an Elo score, got {line!r}")
+        for place, name, score in read_words(file, "a file name and an Elo score", (2,), ","):
             _, kind, _ = name_parts(Path(name).stem, "_", 3, place)
             rows.append(
                 DATASET.row(
                     place,
-                    image_id=name.strip(),
-                    path=images.path(name.strip()),
-                    mos=score.strip(),
+                    image_id=name,
+                    path=images.path(name),
+                    mos=score,
                     ref_id=DATASET.content_of(name),
                     distortion=f"type {kind}",
                 )

@@ -7,8 +7,9 @@ are not in the distributed sheet, and belong to the 0 to 100 scale even where th
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file, sheet_records
+from ray_iqa.data.datasets.native_files import ImageFiles, label_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_table
 
 _BOOKS = ("MOS and Image attribute scores.xlsx", "MOS_and_Image_attribute_scores.xlsx")
 
@@ -21,7 +22,7 @@ def read(root: Path) -> list[ManifestRow]:
     images = ImageFiles(root, ["TestImage", "SPAQ/TestImage", "images", "512x384"])
     return [
         DATASET.row(place, image_id=str(row["Image name"]), path=images.path(str(row["Image name"])), mos=row["MOS"])
-        for place, row in sheet_records(labels, ["Image name", "MOS"])
+        for place, row in read_table(labels, ["Image name", "MOS"])
     ]
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, coded_name, label_file
 from ray_iqa.data.rows import ManifestRow
-from ray_iqa.errors import DataError
-from ray_iqa.files import read_text
+from ray_iqa.data.tables import read_words
 
 _KINDS = (
     "additive gaussian noise",
@@ -44,15 +43,10 @@ def read(root: Path) -> list[ManifestRow]:
     """Rows of mos_with_names.txt (score, name) beside mos_std.txt."""
     labels, stds = label_file(root, "mos_with_names.txt"), label_file(root, "mos_std.txt")
     images = ImageFiles(root, ["distorted_images", "images/distorted_images"])
-    lines, spreads = read_text(labels).split("\n"), read_text(stds).split()
-    lines = [line for line in lines if line.strip()]
+    lines, spreads = read_words(labels, "a score and a file name", (2,)), read_words(stds, "a spread", (1,))
     check_lengths(labels, len(lines), **{stds.name: len(spreads)})
     rows = []
-    for number, (line, spread) in enumerate(zip(lines, spreads, strict=True), start=1):
-        place = f"{labels.name} line {number}"
-        if len(line.split()) != 2:
-            raise DataError(f"{place}: must be a score and a file name, got {line!r}")
-        score, name = line.split()
+    for (place, score, name), (_, spread) in zip(lines, spreads, strict=True):
         kind, level = coded_name(name, _KINDS, place)
         rows.append(
             DATASET.row(

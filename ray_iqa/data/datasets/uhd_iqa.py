@@ -6,8 +6,9 @@ Trap: copies of the challenge keep the images in one folder or below ``challenge
 from pathlib import Path
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, csv_records, label_file
+from ray_iqa.data.datasets.native_files import ImageFiles, label_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_table
 
 _SPLITS = {"training": "train", "validation": "val", "test": "test"}
 
@@ -24,7 +25,7 @@ def read(root: Path) -> list[ManifestRow]:
             mos=row["quality_mos"],
             split=_SPLITS.get(row["set"], row["set"]),
         )
-        for place, row in csv_records(labels, ["image_name", "quality_mos", "set"])
+        for place, row in read_table(labels, ["image_name", "quality_mos", "set"])
     ]
 
 

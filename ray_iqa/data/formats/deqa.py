@@ -8,24 +8,22 @@ as ``gt_score_norm``, ``std_norm`` on 1 to 5. Beside them lie mos.json ({image: 
 from collections.abc import Sequence
 from pathlib import Path
 
-from ray_iqa.data.formats.json_lists import json_records, read_json, write_json
+from ray_iqa.data.formats.q_align import write_json
 from ray_iqa.data.formats.source import Source, image_name
 from ray_iqa.data.formats.split_lists import read_split_list, split_by_lists
 from ray_iqa.data.rescale import rescaled
-from ray_iqa.data.rows import ManifestRow, unique_rows
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_json, read_table
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 
 
-def read_deqa(file: Path, source: Source, *, split: str | None = None) -> list[ManifestRow]:
+def read_deqa(file: Path, source: Source) -> list[ManifestRow]:
     """Rows of one meta file, which is one split; ``image`` is relative to the folder of all datasets."""
-    rows: list[tuple[str, ManifestRow]] = []
-    for place, record in json_records(file):
-        if not isinstance(record.get("image"), str) or "gt_score" not in record:
-            raise DataError(f"{place}: must have 'image' and 'gt_score', got {sorted(record)}")
-        std = record.get("std")
-        rows.append((place, source.row(place, name=record["image"], mos=record["gt_score"], mos_std=std, split=split)))
-    return unique_rows(rows)
+    return source.rows(
+        (place, {"name": record["image"], "mos": record["gt_score"], "mos_std": record.get("std")})
+        for place, record in read_table(file, ["image", "gt_score"])
+    )
 
 
 def read_deqa_base(folder: Path, source: Source) -> list[ManifestRow]:
@@ -37,13 +35,14 @@ def read_deqa_base(folder: Path, source: Source) -> list[ManifestRow]:
     labels = read_json(folder / "mos.json")
     if not isinstance(labels, dict):
         raise DataError(f"mos.json of {folder} must hold one object")
-    rows = []
     for name, label in labels.items():
-        place = f"mos.json entry {name!r}"
         if not isinstance(label, dict) or "mos" not in label:
-            raise DataError(f"{place}: must be an object with 'mos', got {label!r}")
-        rows.append((place, source.row(place, name=name, mos=label["mos"], mos_std=label.get("std"))))
-    return split_by_lists(unique_rows(rows), read_split_list(folder / "split.json"))
+            raise DataError(f"mos.json entry {name!r}: must be an object with 'mos', got {label!r}")
+    rows = source.rows(
+        (f"mos.json entry {name!r}", {"name": name, "mos": label["mos"], "mos_std": label.get("std")})
+        for name, label in labels.items()
+    )
+    return split_by_lists(rows, read_split_list(folder / "split.json"))
 
 
 def write_deqa(folder: Path, rows: Sequence[ManifestRow], images: Path) -> None:

@@ -5,22 +5,21 @@ the label of AGIQA-3K is text. The label words of its CSIQ and LIVE files follow
 called "bad"); words are not read, and the direction is that of the label.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ray_iqa.data.formats.json_lists import json_records, write_json
 from ray_iqa.data.formats.source import Source, image_name
-from ray_iqa.data.rows import ManifestRow, unique_rows
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_table
 from ray_iqa.errors import DataError
+from ray_iqa.files import write_text
 
 
-def read_q_align(file: Path, source: Source, *, split: str | None = None) -> list[ManifestRow]:
+def read_q_align(file: Path, source: Source) -> list[ManifestRow]:
     """Rows of one meta file, which is one split."""
-    return unique_rows(
-        (place, source.row(place, name=_name(record, place), mos=_label(record, place), split=split))
-        for place, record in json_records(file)
-    )
+    return source.rows((place, _named(record, place)) for place, record in read_table(file))
 
 
 def write_q_align(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
@@ -29,17 +28,18 @@ def write_q_align(file: Path, rows: Sequence[ManifestRow], images: Path) -> None
     write_json(file, [{"id": f"{Path(name).name}->{mos}", "image": name, "gt_score": mos} for name, mos in names])
 
 
-def _name(record: Mapping[str, Any], place: str) -> str:
-    name = record.get("image", record.get("img_path"))
-    if not isinstance(name, str):
-        raise DataError(f"{place}: must name its image in 'image' or 'img_path', got {sorted(record)}")
-    return name
+def write_json(file: Path, content: object) -> None:
+    """Indented, as the peers write it."""
+    write_text(file, json.dumps(content, indent=4) + "\n")
 
 
-def _label(record: Mapping[str, Any], place: str) -> object:
-    if "gt_score" in record:
-        return record["gt_score"]
+def _named(record: Mapping[str, Any], place: str) -> Mapping[str, object]:
+    names = [record[key] for key in ("image", "img_path") if record.get(key) is not None]
+    if len(names) != 1 or not isinstance(names[0], str):
+        raise DataError(f"{place}: must name one image, in 'image' or in 'img_path', got {names} in {sorted(record)}")
+    if record.get("gt_score") is not None:
+        return {"name": names[0], "mos": record["gt_score"]}
     _, arrow, label = str(record.get("id", "")).rpartition("->")
     if not arrow:
         raise DataError(f"{place}: must have its label in 'gt_score' or behind '->' in 'id', got {sorted(record)}")
-    return label
+    return {"name": names[0], "mos": label}

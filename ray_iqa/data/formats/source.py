@@ -1,16 +1,14 @@
 """What an interchange file does not say about its labels, and the reader must be told."""
 
-import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ray_iqa.data.remote import is_url, located
-from ray_iqa.data.rows import Direction, ManifestRow, parse_row
+from ray_iqa.data.rows import Direction, ManifestRow, parse_row, required_text, unique_rows
 from ray_iqa.errors import DataError
 from ray_iqa.path_text import path_text
-
-TRAINING_IMAGE = re.compile(r"t[1-7]\.bmp", re.IGNORECASE)
-"""Names of the images of LIVE Challenge that trained its raters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,18 +21,25 @@ class Source:
     scale: tuple[float, float] | None = None
     licence: str | None = None
 
-    def row(self, place: str, *, name: str, mos: object, **columns: object) -> ManifestRow:
-        """A checked row of the image called ``name``; its path is absolute or a URL.
+    def rows(self, named: Iterable[tuple[str, Mapping[str, Any]]]) -> list[ManifestRow]:
+        """Rows of (place, values), checked one by one and against each other; paths are absolute or URLs.
+
+        Args:
+            named: values by canonical column; the ``name`` of the image stands for ``path``, and for ``image_id`` where
+                that is not given.
 
         Raises:
-            DataError: begins with ``place``.
+            DataError: begins with the place.
         """
+        return unique_rows((place, self._row(place, **values)) for place, values in named)
+
+    def _row(self, place: str, *, name: object, **columns: object) -> ManifestRow:
+        path = required_text({"path": name}, "path", place)
         low, high = self.scale if self.scale is not None else (None, None)
         record = {
             "dataset": self.dataset,
-            "image_id": name,
-            "path": located(self.images.absolute(), name) if name else "",
-            "mos": mos,
+            "image_id": path,
+            "path": located(self.images.absolute(), path),
             "direction": self.direction,
             "scale_min": low,
             "scale_max": high,

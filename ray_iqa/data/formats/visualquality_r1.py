@@ -7,17 +7,19 @@ but keep their std in old units, so a std is read only when the caller says that
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ray_iqa.data.formats.source import Source, image_name
-from ray_iqa.data.manifest import file_records
 from ray_iqa.data.rescale import rescaled
-from ray_iqa.data.rows import ManifestRow, unique_rows
+from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import read_table, read_words
 from ray_iqa.errors import DataError
-from ray_iqa.files import read_text, write_text
+from ray_iqa.files import write_text
 
+_FORM = "[reference] name mos [std] without blanks in names"
 _ANSWER_TAGS = re.compile(r"</?answer>")
 
 
@@ -38,28 +40,25 @@ def read_lines(file: Path) -> Iterator[ListLine]:
     Raises:
         DataError: names the line that is none of the four forms.
     """
-    if not file.is_file():
-        raise DataError(f"no label list at {file.absolute()}")
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
-        words = line.split()
-        if words:
-            yield _list_line(words, f"{file.name} line {number}")
+    for place, *words in read_words(file, _FORM, (2, 3, 4)):
+        match [_number(word) for word in words]:
+            case [None, float(mos)]:
+                yield ListLine(place=place, ref=None, name=words[0], mos=mos, std=None)
+            case [None, float(mos), float(std)]:
+                yield ListLine(place=place, ref=None, name=words[0], mos=mos, std=std)
+            case [None, None, float(mos)]:
+                yield ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=None)
+            case [None, None, float(mos), float(std)]:
+                yield ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=std)
+            case _:
+                raise DataError(f"{place}: must be {_FORM}, got {' '.join(words)!r}")
 
 
 def read_txt(file: Path, source: Source, *, std_in_mos_units: bool = False) -> list[ManifestRow]:
     """Rows of a label list; the reference image, where there is one, is the content."""
-    return unique_rows(
-        (
-            line.place,
-            source.row(
-                line.place,
-                name=line.name,
-                mos=line.mos,
-                mos_std=line.std if std_in_mos_units else None,
-                ref_id=line.ref,
-            ),
-        )
-        for line in read_lines(file)
+    lines = ((line, line.std if std_in_mos_units else None) for line in read_lines(file))
+    return source.rows(
+        (line.place, {"name": line.name, "mos": line.mos, "mos_std": std, "ref_id": line.ref}) for line, std in lines
     )
 
 
@@ -83,19 +82,7 @@ def write_txt(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:
 
 def read_jsonl(file: Path, source: Source) -> list[ManifestRow]:
     """Rows of a training file; ``dataset_name`` there is the dataset here."""
-    rows: list[tuple[str, ManifestRow]] = []
-    for place, record in file_records(file):
-        try:
-            image, answer = record["image"], record["conversations"][1]["value"]
-            (name,) = [image] if isinstance(image, str) else image
-            dataset = record["dataset_name"]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{place}: must have one image, dataset_name and conversations with an answer, got {sorted(record)}"
-            ) from error
-        mos = _ANSWER_TAGS.sub("", answer).strip() if isinstance(answer, str) else answer
-        rows.append((place, source.row(place, name=name, mos=mos, dataset=dataset)))
-    return unique_rows(rows)
+    return source.rows((place, _named(place, record)) for place, record in read_table(file))
 
 
 def write_jsonl(file: Path, rows: Sequence[ManifestRow], images: Path, question: str) -> None:
@@ -119,18 +106,18 @@ def write_jsonl(file: Path, rows: Sequence[ManifestRow], images: Path, question:
     write_text(file, "".join(lines))
 
 
-def _list_line(words: list[str], place: str) -> ListLine:
-    numbers = [_number(word) for word in words]
-    match numbers:
-        case [None, float(mos)]:
-            return ListLine(place=place, ref=None, name=words[0], mos=mos, std=None)
-        case [None, float(mos), float(std)]:
-            return ListLine(place=place, ref=None, name=words[0], mos=mos, std=std)
-        case [None, None, float(mos)]:
-            return ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=None)
-        case [None, None, float(mos), float(std)]:
-            return ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=std)
-    raise DataError(f"{place}: must be [reference] name mos [std] without blanks in names, got {' '.join(words)!r}")
+def _named(place: str, record: Mapping[str, Any]) -> Mapping[str, object]:
+    try:
+        image, (_, answer) = record["image"], (turn["value"] for turn in record["conversations"])
+        (name,) = [image] if isinstance(image, str) else image
+        dataset = record["dataset_name"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{place}: must have one image, dataset_name and conversations of a question and an answer, "
+            f"got {sorted(record)}"
+        ) from error
+    mos = _ANSWER_TAGS.sub("", answer).strip() if isinstance(answer, str) else answer
+    return {"name": name, "mos": mos, "dataset": dataset}
 
 
 def _number(word: str) -> float | None:

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ray_iqa.data.manifest import file_records
 from ray_iqa.data.names import match_names, whole
 from ray_iqa.data.rows import number_in, required_text
+from ray_iqa.data.tables import read_table
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 from ray_iqa.evaluation.records import Prediction
@@ -18,7 +18,7 @@ _Rows = dict[tuple[str, str], tuple[str, str]]  # key of the file's row by key o
 
 
 class ColumnScorer:
-    """One column of a csv, jsonl or parquet file, as any tool may have written it.
+    """One column of a table (`read_table` has the formats), as any tool may have written it.
 
     A row belongs to an image by ``image_id`` (and ``dataset``, where that column is there); without ``image_id`` by
     ``image_path`` or ``path``, as `match_names` has it. An empty score is a failed image, and so is one without a row;
@@ -39,7 +39,7 @@ class ColumnScorer:
         self._by_id = self._with_dataset = False
         found: list[tuple[str, tuple[str, str], float | None]] = []
         key_column = ""
-        for place, record in file_records(file):
+        for place, record in read_table(file):
             if not key_column:
                 key_column = next((name for name in ("image_id", *_PATHS) if name in record), "image_id")
                 self._by_id, self._with_dataset = key_column == "image_id", "dataset" in record
@@ -64,8 +64,10 @@ class ColumnScorer:
         rows = self._rows_by_id(images, keys) if self._by_id else self._rows_by_path(keys)
         left = self._scores.keys() - rows.values()
         if not rows:
-            found = f"such as {_said(min(left))}; the first image is {_said(keys[0])}" if left else "for it has none"
-            raise DataError(f"no row of {self._file} is of one of the images, {found}")
+            raise DataError(
+                f"no row of {self._file} is of one of the images, such as {_said(min(left))}; the first image is "
+                f"{_said(keys[0])}"
+            )
         if left:
             counts = f"{len(left):,} of {len(self._scores):,} rows of {self._file.name}"
             logger.warning("%s are of none of the images, such as %s", counts, _said(min(left)))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ray_iqa.config.pictures import PicturesConfig
 from ray_iqa.data.find_images import SUFFIXES, images_of
-from ray_iqa.data.manifest import file_records, read_rows
+from ray_iqa.data.manifest import read_rows
 from ray_iqa.data.remote import is_url, list_files, located
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.tables import READABLE, read_table
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.rali.annotations.records import mapped_mos
 
@@ -27,7 +28,6 @@ SCHEMA = pa.schema(
         ("mapped_mos", pa.float64()),
     ]
 )
-_LISTS = (".csv", ".jsonl", ".parquet")
 _CHUNK = 20_000  # rows that are Python objects at a time
 _Row = tuple[str, str, str, float | None, float | None]  # as `SCHEMA`
 
@@ -80,11 +80,11 @@ def _rows(source: str, config: PicturesConfig) -> Iterator[_Row]:
     path = Path(source)
     if is_url(source):
         return _unlabelled(list_files(source, SUFFIXES), config.dataset)
-    if path.suffix not in _LISTS:
+    if path.suffix not in READABLE:
         return _unlabelled(images_of(str(path.absolute())), config.dataset)
     if not path.is_file():
         raise ConfigError(f"images.sources must name existing files or folders, no {source!r} in {Path.cwd()}")
-    if "mos" in next((record for _, record in file_records(path)), {}):
+    if "mos" in next((record for _, record in read_table(path)), {}):
         return _of_manifest(path, config.split)
     return _of_list(path, config.dataset)
 
@@ -96,9 +96,7 @@ def _unlabelled(paths: Iterator[str] | Sequence[str], dataset: str) -> Iterator[
 
 def _of_list(path: Path, dataset: str) -> Iterator[_Row]:
     folder = path.absolute().parent
-    for place, record in file_records(path):
-        if not record.get("path"):
-            raise DataError(f"{place}: a list of pictures must have the column 'path', found {', '.join(record)}")
+    for _, record in read_table(path, ["path"]):
         file = located(folder, str(record["path"]))
         yield str(record.get("image_id") or file), file, str(record.get("dataset") or dataset), None, None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import openpyxl
+import xlwt
 from PIL import Image
 from scipy.io import savemat
 
@@ -21,12 +22,24 @@ def write_lines(path: Path, *lines: str, end: str = "\n") -> None:
 
 def write_workbook(path: Path, sheets: dict[str, Sequence[Sequence[object]]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".xls":
+        return _write_xls(path, sheets)
     workbook = openpyxl.Workbook()
     workbook.remove(workbook.active)
     for name, rows in sheets.items():
         sheet = workbook.create_sheet(name)
         for row in rows:
             sheet.append(list(row))
+    return workbook.save(path)
+
+
+def _write_xls(path: Path, sheets: dict[str, Sequence[Sequence[object]]]) -> None:
+    workbook = xlwt.Workbook()
+    for name, rows in sheets.items():
+        sheet = workbook.add_sheet(name)
+        for i, row in enumerate(rows):
+            for j, value in enumerate(row):
+                sheet.write(i, j, value)
     workbook.save(path)
 
 

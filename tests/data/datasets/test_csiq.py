@@ -14,6 +14,7 @@ SHEET = [
     [None, None, None, "image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"],
     [None, None, None, 1600, 1, "noise", 1, 0.05, 0.062],
     [None, None, None, "aerial_city", 6, "jpeg 2000", 4, 0.1, 0.71],
+    ["a note", *[None] * 8],
     EMPTY,
     [None, None, None, "boston", 5, "contrast", 2.0, 0.02, 0.2],
 ]

@@ -26,6 +26,13 @@ def test_sets_come_from_their_lists(tmp_path: Path) -> None:
     assert rows[2].path == str(tmp_path / "database" / NAMES[2])
 
 
+def test_without_the_padded_list_nothing_is_called_train(tmp_path: Path) -> None:
+    write_lines(tmp_path / "labels_image.csv", "name,mos", *(f"{name},60.5" for name in NAMES))
+    write_lines(tmp_path / "labels640.csv", "name_image,mos_image", f"{NAMES[0]},60.5")
+    (tmp_path / "images").mkdir()
+    assert [row.split for row in flive.read(tmp_path)] == ["test", None, None, None]
+
+
 def test_without_the_lists_there_is_no_split(tmp_path: Path) -> None:
     write_lines(tmp_path / "database/labels_image.csv", "name,mos", f"{NAMES[0]},60.5")
     assert [row.split for row in flive.read(tmp_path)] == [None]

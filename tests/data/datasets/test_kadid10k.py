@@ -56,7 +56,7 @@ def test_numbers_that_prove_nothing_are_the_variances_the_header_says(tmp_path: 
     [
         ("I01_26_01.png,I01.png,4.5,0.5", "line 2: must name one of 25 distortions and a level"),
         ("I01.png,I01.png,4.5,0.5", "line 2: a file name must have 3 parts"),
-        ("I01_01_01.png,I01.png,4.5,", "line 2: var must be a number, got ''"),
+        ("I01_01_01.png,I01.png,4.5,", "line 2: var must not be empty"),
         ("I01_01_01.png,I01.png,x,0.5", "line 2: dmos must be a number, got 'x'"),
     ],
 )

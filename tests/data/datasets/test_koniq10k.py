@@ -46,8 +46,21 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         koniq10k.read(tmp_path)
     (tmp_path / "512x384").mkdir()
     write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", "image_name,MOS_zscore", "a.jpg,77.4")
-    with pytest.raises(DataError, match=r"distributions\.csv line 1: column 'MOS' is missing"):
+    with pytest.raises(
+        DataError,
+        match=r"distributions\.csv must have a row with the columns image_name, MOS, SD",
+    ):
         koniq10k.read(tmp_path)
     write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", "image_name,MOS,SD", "a.jpg,77.4,0.5")
     with pytest.raises(DataError, match=r"line 2: mos must lie in scale_min to scale_max, 1.0 to 5.0, got 77.4"):
         koniq10k.read(tmp_path)
+
+
+def test_z_scores_of_the_first_authors_file_are_not_taken_for_the_mos(tmp_path: Path) -> None:
+    lines = (SETS[0], "1.jpg,0.0,0.0,0.25,0.5,0.25,100,77.38,0.71,training", "2.jpg,0.5,0.5,0,0,0,100,3.91,0.5,test")
+    write_lines(tmp_path / "koniq10k_distributions_sets.csv", *lines)
+    (tmp_path / "1024x768").mkdir()
+    assert [(row.mos, row.mos_std, row.split) for row in koniq10k.read(tmp_path)] == [
+        (4.0, 0.71, "train"),
+        (1.5, 0.5, "test"),
+    ]

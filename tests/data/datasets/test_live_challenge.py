@@ -12,7 +12,7 @@ NAMES = [*(f"t{number}.bmp" for number in range(1, 8)), "3.bmp", "10.bmp"]
 def test_the_seven_training_images_are_dropped(tmp_path: Path) -> None:
     write_live_challenge(tmp_path, NAMES, [float(i) for i in range(9)], [20.0 + i for i in range(9)])
     touch_image(tmp_path / "Images/3.bmp")
-    rows = live_challenge.read(tmp_path)
+    rows = live_challenge.DATASET.rows(tmp_path)
     assert [(row.image_id, row.mos, row.mos_std) for row in rows] == [("3.bmp", 7, 27), ("10.bmp", 8, 28)]
     assert rows[0].path == str(tmp_path / "Images/3.bmp")
     assert (rows[0].direction, rows[0].scale_min, rows[0].scale_max) == ("higher", 0, 100)

@@ -21,10 +21,10 @@ ENTRY = {
 
 def test_labels_and_spread_are_read_in_the_units_of_the_dataset(tmp_path: Path) -> None:
     (tmp_path / "test_koniq_2k.json").write_text(json.dumps([ENTRY, ENTRY | {"image": "b.jpg", "gt_score": "12.5"}]))
-    rows = read_deqa(tmp_path / "test_koniq_2k.json", SOURCE, split="test")
-    assert [(row.path, row.mos, row.mos_std, row.split) for row in rows] == [
-        ("/data/KONIQ/images/10007357496.jpg", 68.72, 9.5, "test"),
-        ("/data/b.jpg", 12.5, 9.5, "test"),
+    rows = read_deqa(tmp_path / "test_koniq_2k.json", SOURCE)
+    assert [(row.path, row.mos, row.mos_std) for row in rows] == [
+        ("/data/KONIQ/images/10007357496.jpg", 68.72, 9.5),
+        ("/data/b.jpg", 12.5, 9.5),
     ]
 
 
@@ -66,19 +66,20 @@ def test_the_names_of_live_survive_a_round_trip(tmp_path: Path) -> None:
     folders = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
     names = [f"live/{folder}/img{n}.bmp" for folder, count in folders.items() for n in range(1, count + 1)]
     split_of = {name: "test" if index % 7 in (1, 2) else "train" for index, name in enumerate(names)}
-    rows = [SOURCE.row("", name=name, mos=i, mos_std=1.0, split=split_of[name]) for i, name in enumerate(names)]
+    labels = ({"name": name, "mos": i, "mos_std": 1.0, "split": split_of[name]} for i, name in enumerate(names))
+    rows = SOURCE.rows(("", label) for label in labels)
     write_deqa(tmp_path, rows, Path("/data"))
     assert {row.image_id: row.split for row in read_deqa_base(tmp_path, SOURCE)} == split_of
 
 
 def test_written_files_are_read_again_and_hold_both_scales(tmp_path: Path) -> None:
-    rows = [
-        SOURCE.row("", name=f"images/{name}.jpg", mos=mos, mos_std=10.0, split=split)
+    rows = SOURCE.rows(
+        ("", {"name": f"images/{name}.jpg", "mos": mos, "mos_std": 10.0, "split": split})
         for name, mos, split in (("a", 20.0, "train"), ("b", 40.0, "train"), ("c", 100.0, "test"))
-    ]
+    )
     write_deqa(tmp_path, rows, Path("/data"))
     assert read_deqa_base(tmp_path, SOURCE) == rows
-    assert read_deqa(tmp_path / "test.json", SOURCE, split="test") == rows[2:]
+    assert read_deqa(tmp_path / "test.json", SOURCE) == [replace(rows[2], split=None)]
     second = json.loads((tmp_path / "train.json").read_text())[1]
     # (40 - 20) / (100 - 20) of the way from 1 to 5; 10 units are 4 * 10 / 80.
     assert (second["gt_score_norm"], second["std_norm"]) == (2.0, 0.5)
@@ -87,8 +88,11 @@ def test_written_files_are_read_again_and_hold_both_scales(tmp_path: Path) -> No
         write_deqa(tmp_path, [rows[0], replace(rows[1], dataset="other")], Path("/data"))
 
 
-@pytest.mark.parametrize("text", ["{", '{"a": 1}', "[1]", '[{"image": "a.jpg"}]'])
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', "[1]", "[]", '[{"image": "a.jpg"}]'])
 def test_other_contents_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(text)
-    with pytest.raises(DataError, match=r"not JSON|must hold a list|must have 'image' and 'gt_score'"):
+    with pytest.raises(
+        DataError,
+        match=r"not JSON|must hold a list|a JSON object|has no rows|gt_score must not be empty",
+    ):
         read_deqa(tmp_path / "m.json", SOURCE)

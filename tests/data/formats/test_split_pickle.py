@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ray_iqa.data.formats.split_pickle import read_split_pickle
+from ray_iqa.data.formats.split_lists import read_split_pickle
 from ray_iqa.errors import DataError
 
 

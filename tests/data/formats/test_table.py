@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_iqa.data.formats.source import Source, image_name
-from ray_iqa.data.formats.table import read_table
+from ray_iqa.data.formats.table import read_named
 from ray_iqa.errors import DataError
 
 SOURCE = Source(dataset="mine", images=Path("/data"), direction="lower", scale=(0, 100))
@@ -29,7 +29,7 @@ def write(folder: Path, suffix: str) -> Path:
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_columns_are_named_by_the_caller(suffix: str, tmp_path: Path) -> None:
-    rows = read_table(write(tmp_path, suffix), SOURCE, {"path": "img", "mos": "score", "distortion": "type"})
+    rows = read_named(write(tmp_path, suffix), SOURCE, {"path": "img", "mos": "score", "distortion": "type"})
     assert [(row.image_id, row.path, row.mos, row.distortion) for row in rows] == [
         ("a.png", "/data/a.png", 10.5, "blur"),
         ("sub/b.png", "/data/sub/b.png", 90, "jpeg"),
@@ -40,7 +40,7 @@ def test_columns_are_named_by_the_caller(suffix: str, tmp_path: Path) -> None:
 def test_a_url_stays_one(tmp_path: Path) -> None:
     file, url = tmp_path / "t.csv", "s3://bucket/a.png"
     file.write_text(f"img,score\n{url},3\n")
-    (row,) = read_table(file, SOURCE, {"path": "img", "mos": "score"})
+    (row,) = read_named(file, SOURCE, {"path": "img", "mos": "score"})
     assert row.path == image_name(row, SOURCE.images) == url
 
 
@@ -54,4 +54,4 @@ def test_a_url_stays_one(tmp_path: Path) -> None:
 )
 def test_wrong_names_are_refused(columns: dict[str, str], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=sentence):
-        read_table(write(tmp_path, "csv"), SOURCE, columns)
+        read_named(write(tmp_path, "csv"), SOURCE, columns)
