@@ -4,7 +4,6 @@ All workers share stage 1 with negatives of the whole batch; the first one fits 
 all of them computed. A worker that dies takes the others along, and all go on from the last epoch's checkpoint.
 """
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from ray_iqa.rali.fit.data import RecordedTexts, fit_images
 from ray_iqa.runs.digests import files_digest, model_digest
 from ray_iqa.runs.directory import RunDirectory
 from ray_iqa.runs.preflight import check_pictures, output_folder
+from ray_iqa.telemetry.json_lines import read_metrics
 
 SCORER = "scorer"
 """Folder of the artifact in the run directory."""
@@ -54,7 +54,7 @@ def fit_rali(config: FitRaliConfig) -> None:
     }
     with RunDirectory(run_dir, config, contents=contents), connected(config.cluster):
         figures = _train(config, files, run_dir)
-    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    rows = read_metrics(run_dir / "metrics.jsonl")
     probes = [row["alignment/probe_srcc"] for row in rows if row.get("alignment/probe_srcc") is not None]
     if len(probes) > 1:
         sys.stdout.write(

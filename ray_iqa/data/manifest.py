@@ -38,10 +38,7 @@ def load_manifest(path: str | Path, split: str | None) -> list[LabelledImage]:
     Raises:
         DataError: as `read_rows`, or when no row has that split.
     """
-    with local_file(path) as file:
-        rows = read_rows(file)
-    folder = folder_of(path)
-    return [labelled_image(replace(row, path=located(folder, row.path))) for row in rows_of_split(rows, split, path)]
+    return [labelled_image(row) for row in rows_of_split(read_located(path), split, path)]
 
 
 def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:
@@ -49,14 +46,14 @@ def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:
     write_records(Path(path), [asdict(row) for row in rows], _SCHEMA)
 
 
-def read_located(manifest: Path) -> list[ManifestRow]:
-    """Rows of a manifest, their paths made absolute.
+def read_located(path: str | Path) -> list[ManifestRow]:
+    """Rows of a manifest, which may lie at a URL; their paths are made absolute, or URLs.
 
     Raises:
         DataError: as `read_rows`.
     """
-    folder = manifest.absolute().parent
-    return [replace(row, path=located(folder, row.path)) for row in read_rows(manifest)]
+    with local_file(path) as file:
+        return [replace(row, path=located(folder_of(path), row.path)) for row in read_rows(file)]
 
 
 def write_located(manifest: Path, rows: Sequence[ManifestRow]) -> None:

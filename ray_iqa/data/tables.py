@@ -96,6 +96,19 @@ def read_words(file: Path, form: str, counts: Collection[int], separator: str | 
     return found
 
 
+def read_columns(file: Path, columns: Sequence[str] = ()) -> pa.Table:
+    """Some columns of a parquet file; all without ``columns``.
+
+    Raises:
+        DataError: no such file, not readable, or without one of them.
+    """
+    with _readable(file), pq.ParquetFile(file) as stream:
+        missing = [name for name in columns if name not in stream.schema_arrow.names]
+        if missing:
+            raise DataError(f"{file} must have the column {missing[0]!r}, found {', '.join(stream.schema_arrow.names)}")
+        return stream.read(columns=list(columns) or None)
+
+
 def read_json(file: Path) -> Any:  # noqa: ANN401 - JSON
     """The content of a JSON file.
 

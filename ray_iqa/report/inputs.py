@@ -10,6 +10,7 @@ from ray_iqa.evaluation.differences import Difference
 from ray_iqa.evaluation.measure import Measurement
 from ray_iqa.evaluation.records import PREDICTIONS, RESULTS, PredictionRow, read_predictions
 from ray_iqa.files import read_text
+from ray_iqa.telemetry.json_lines import read_metrics
 
 METRICS, ROLLOUTS = "metrics.jsonl", "rollouts"
 
@@ -92,7 +93,9 @@ def _homes(folder: Path) -> list[Path]:
 
 def _training(home: Path, name: str) -> TrainingLog:
     rollouts = home / ROLLOUTS
-    return TrainingLog(name=name, rows=_metrics(home / METRICS), rollouts=rollouts if rollouts.is_dir() else None)
+    return TrainingLog(
+        name=name, rows=tuple(read_metrics(home / METRICS)), rollouts=rollouts if rollouts.is_dir() else None
+    )
 
 
 def _results(file: Path) -> tuple[list[Measurement], list[Difference]]:
@@ -105,19 +108,6 @@ def _results(file: Path) -> tuple[list[Measurement], list[Difference]]:
         return measured, [Difference(**row) for row in content["differences"]]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file} is not what ray-iqa eval writes: {error!r}; evaluate again") from error
-
-
-def _metrics(file: Path) -> tuple[dict[str, float | None], ...]:
-    """Complete lines; the last one of a running job may still be half written."""
-    text = read_text(file)
-    rows = []
-    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            rows.append({"step": int(row["step"])} | row)
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file} line {number} must be a JSON object with a step, found {line[:80]!r}") from error
-    return tuple(rows)
 
 
 def _names(homes: Sequence[Path]) -> dict[Path, str]:

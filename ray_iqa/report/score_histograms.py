@@ -1,13 +1,11 @@
 """Scores over steps: a policy that collapses to one answer shows as one bright line."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ray_iqa.errors import DataError
+from ray_iqa.data.tables import read_columns
 from ray_iqa.report.drawing import HEAT, Axes, panels
 from ray_iqa.report.inputs import TrainingLog
 from ray_iqa.report.section import Drawing, Section
@@ -43,19 +41,11 @@ def histogram_section(logs: tuple[TrainingLog, ...]) -> Section:
 def _scores(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Step and score of every rollout; NaN where it did not parse."""
     steps, scores = [np.empty(0, dtype=np.int64)], [np.empty(0)]
-    for file in _files(folder):
-        try:
-            with pq.ParquetFile(file) as stream:
-                table = stream.read(columns=["step", "score"])
-        except (OSError, ValueError) as error:  # pyarrow's own errors derive from these two
-            raise DataError(f"{file} is not a file of rollouts: {error}") from error
+    for file in sorted(folder.glob("step-*.parquet")):
+        table = read_columns(file, ["step", "score"])
         steps.append(table.column("step").to_numpy().astype(np.int64))
         scores.append(table.column("score").to_numpy().astype(np.float64))
     return np.concatenate(steps), np.concatenate(scores)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    yield from sorted(folder.glob("step-*.parquet"))
 
 
 def _heat_map(figure: object, axes: Axes, steps: NDArray[np.int64], scores: NDArray[np.float64]) -> None:

@@ -3,9 +3,10 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
-from ray_iqa.errors import CheckpointError
-from ray_iqa.files import write_text
+from ray_iqa.errors import CheckpointError, DataError
+from ray_iqa.files import read_text, write_text
 
 
 class JsonLinesLog:
@@ -31,23 +32,30 @@ class JsonLinesLog:
             CheckpointError: a line that is not the last one is no row of metrics.
         """
         self._file.close()
-        kept = [line for line in self._complete_lines() if self._step_of(line) <= step] if step else []
-        write_text(self._path, "".join(kept))
+        try:
+            kept = [row for row in read_metrics(self._path) if row["step"] <= step] if step else []
+        except DataError as error:
+            raise CheckpointError(f"{error}; remove that line or start a new run directory") from error
+        write_text(self._path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = self._path.open("a", encoding="utf-8")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _complete_lines(self) -> list[str]:
-        lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-        return lines[:-1] if lines and not lines[-1].endswith("\n") else lines
 
-    def _step_of(self, line: str) -> int:
+def read_metrics(file: Path) -> list[dict[str, Any]]:  # Any: JSON
+    """The rows of a ``metrics.jsonl``; the last line of a running or killed job may be half written and is left out.
+
+    Raises:
+        DataError: no such file, or a line that is complete is no row of metrics.
+    """
+    text = read_text(file)
+    rows = []
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
         try:
-            return int(json.loads(line)["step"])
+            row = json.loads(line)
+            rows.append({"step": int(row["step"])} | row)
         except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"every line of {self._path} must be a JSON object with a step, found {line[:80]!r}; "
-                "remove that line or start a new run directory"
-            ) from error
+            raise DataError(f"{file} line {number} must be a JSON object with a step, found {line[:80]!r}") from error
+    return rows

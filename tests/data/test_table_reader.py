@@ -16,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ray_iqa.data.convert import Interpretation, read_source
-from ray_iqa.data.manifest import ManifestRow
+from ray_iqa.data.formats.split_lists import read_split_list
 from ray_iqa.data.names import whole
+from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.tables import READABLE, read_table, read_words
 from ray_iqa.errors import DataError
+from ray_iqa.evaluation.scorers.column import ColumnScorer
+from ray_iqa.types import LabelledImage
 
 Records = Sequence[dict[str, object]]
 TOLD = Interpretation(
@@ -176,6 +179,33 @@ def test_whatever_the_names_and_numbers_are(records: Records, form: str) -> None
         else:
             with pytest.raises(DataError, match="is already at"):
                 read(suffix, written(records), Path(folder))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_files_of_scores_and_lists_of_splits_are_tables_too(form: str, tmp_path: Path) -> None:
+    suffix, written = FORMS[form]
+    file = tmp_path / f"s{suffix}"
+    images = [
+        LabelledImage(
+            image_id=str(i),
+            image_path=f"/pics/{record['img']}",
+            dataset="d",
+            mos=1.0,
+            mos_std=None,
+            higher_is_better=True,
+        )
+        for i, record in enumerate(RECORDS)
+    ]
+    file.write_bytes(written([{"path": record["img"], "mine": record["score"]} for record in RECORDS[::-1]]))
+    assert [found.score for found in ColumnScorer(file, "mine").predict(images)] == [3.5, 1, 4.75, 2]
+    if form == "an index of pandas":
+        return  # a list of splits goes by its first two columns
+    if suffix != ".json":  # which is split.json of DeQA-Score
+        sets = [{"name": record["img"], "split": f"Set{i % 2}"} for i, record in enumerate(RECORDS)]
+        file.write_bytes(written(sets))
+        assert [(item.name, item.split) for item in read_split_list(file)] == [
+            (record["img"], f"set{i % 2}") for i, record in enumerate(RECORDS)
+        ]
 
 
 @pytest.mark.parametrize(

@@ -128,5 +128,5 @@ def test_what_is_wrong_with_sources_is_named(tmp_path: Path) -> None:
     assert len(read(tmp_path / "m.csv", tmp_path / "m.csv")) == 2
     with pytest.raises(DataError, match="image ids must be unique"):
         read(tmp_path / "m.csv", tmp_path / "n.csv")
-    with pytest.raises(ConfigError, match=r"images\.split 'val' must hold"):
+    with pytest.raises(DataError, match=r"m\.csv has no row whose split is 'val', its splits: train"):
         read(tmp_path / "m.csv", split="val")

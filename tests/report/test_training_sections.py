@@ -51,5 +51,5 @@ def test_histograms_show_the_share_of_answers_per_step(tmp_path: Path) -> None:
 def test_a_damaged_file_of_rollouts_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     (run / "rollouts" / "step-000031.parquet").write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"step-000031\.parquet is not a file of rollouts"):
+    with pytest.raises(DataError, match=r"step-000031\.parquet is not a readable parquet file"):
         histogram_section(read_inputs([run]).training)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_iqa.errors import CheckpointError
+from ray_iqa.data.tables import read_columns
+from ray_iqa.errors import CheckpointError, DataError
 from ray_iqa.files import PARTIAL, whole_file
 
 _SUFFIX = ".parquet"
@@ -38,14 +39,10 @@ class PartFiles:
         Raises:
             CheckpointError: a file is damaged.
         """
-        tables = []
-        for path in self.paths():
-            try:
-                # Not pq.read_table: its scanner's threads may outlive the call and abort a process that ends.
-                with pq.ParquetFile(path) as file:
-                    tables.append(file.read(columns=columns))
-            except (pa.ArrowException, OSError) as error:
-                raise CheckpointError(f"{path} is damaged ({error}); remove it, and the job writes it again") from error
+        try:
+            tables = [read_columns(path, columns) for path in self.paths()]
+        except DataError as error:
+            raise CheckpointError(f"{error}; remove the file, and the job writes it again") from error
         return pa.concat_tables(tables) if tables else pa.table({name: [] for name in columns})
 
     def keys(self) -> set[tuple[str, str]]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ray_iqa.config.pictures import PicturesConfig
 from ray_iqa.data.find_images import SUFFIXES, images_of
-from ray_iqa.data.manifest import read_rows
+from ray_iqa.data.manifest import read_located
 from ray_iqa.data.remote import is_url, list_files, located
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import ManifestRow, rows_of_split
 from ray_iqa.data.tables import READABLE, read_table
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.rali.annotations.records import mapped_mos
@@ -102,14 +102,10 @@ def _of_list(path: Path, dataset: str) -> Iterator[_Row]:
 
 
 def _of_manifest(path: Path, split: str | None) -> Iterator[_Row]:
-    rows = read_rows(path)
-    chosen = [row for row in rows if split is None or row.split == split]
-    if not chosen:
-        raise ConfigError(f"images.split {split!r} must hold at least one row of {path}, found none")
+    rows = read_located(path)
     ranges = _label_ranges(rows)
-    folder = path.absolute().parent
-    for row in chosen:
-        yield row.image_id, located(folder, row.path), row.dataset, row.mos, _mapped(row, *ranges[row.dataset])
+    for row in rows_of_split(rows, split, path):
+        yield row.image_id, row.path, row.dataset, row.mos, _mapped(row, *ranges[row.dataset])
 
 
 def _mapped(row: ManifestRow, low: float, high: float) -> float | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ray_iqa.data.tables import read_columns
 from ray_iqa.data.unique import once, unique_columns
 from ray_iqa.errors import DataError
 
@@ -105,13 +106,7 @@ def read_records(files: Iterable[str]) -> list[ReasoningRecord]:
     Raises:
         DataError: a file is no Parquet file, or as `table_to_records`.
     """
-    tables = []
-    for file in files:
-        try:
-            with pq.ParquetFile(file) as stream:
-                tables.append(stream.read())
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{file} is not a readable file of annotations: {error}") from error
+    tables = [read_columns(Path(file)) for file in files]
     try:
         return table_to_records(pa.concat_tables(tables))
     except pa.ArrowException as error:
