@@ -1,8 +1,7 @@
 """`ray-iqa`: one sub-command per job; what it says, and how it ends."""
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from actors.cluster.stop_signal import stop_on_signal
 from actors.commands.failures import check_words, flush_output, is_unread, open_streams, sentence_of
@@ -25,10 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             from actors.cli_parser import parser  # here, where signals are heeded
 
             check_words(words)
-            arguments = parser().parse_args(words, argparse.Namespace(stop=stop))
-            name = " ".join(filter(None, (arguments.command_name, getattr(arguments, "part_name", None))))
-            command: Callable[[argparse.Namespace], int] = arguments.command
-            code = command(arguments)
+            options = vars(parser().parse_args(words))
+            name = " ".join(options.pop(part) for part in ("called", "called_in_group") if part in options)
+            code = options.pop("call")(options, stop)
             sys.stdout.flush()
         except (RayIqaError, ModuleNotFoundError, OSError) as error:
             if isinstance(error, BrokenPipeError) and is_unread():
@@ -45,6 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(f"ray-iqa: ended by {stop.name} before it was done")
             return stop.exit_code
         else:
-            return code
+            return int(code)
         finally:
             flush_output()

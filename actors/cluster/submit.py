@@ -30,14 +30,15 @@ def run(name: str, address: str | None, arguments: Sequence[str]) -> int:
         ConfigError: there is nothing to run.
         ResourceError: no cluster answers.
     """
-    if not arguments:
+    words = arguments[1:] if arguments[:1] == ["--"] else arguments
+    if not words:
         raise ConfigError("submit must be told what to run: ray-iqa submit NAME -- train --config FILE")
     address = address or os.environ.get("RAY_API_SERVER_ADDRESS") or TUNNEL
     try:
         client = JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, AuthenticationError) as error:
         raise ResourceError(f"a Ray dashboard must answer at {address}: {str(error).splitlines()[0]}") from error
-    return follow(client, attempt(client, name, shlex.join(["python", "-m", "actors", *arguments])))
+    return follow(client, attempt(client, name, shlex.join(["python", "-m", "actors", *words])))
 
 
 def attempt(client: JobSubmissionClient, name: str, entrypoint: str, working_dir: str = ".") -> str:

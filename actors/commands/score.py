@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
 
@@ -34,7 +34,19 @@ class ScoreRow(TypedDict):
 _SCHEMA = pa.schema([(name, pa.float64() if name in _NUMBERS else pa.string()) for name in ScoreRow.__annotations__])
 
 
-def run(names: Sequence[str], model: str, out: str | None, device: str, precision: Precision, *, strict: bool) -> int:
+def run(*, profile: str | None, **options: Any) -> int:  # noqa: ANN401 - of `_score`
+    """As `_score`, with a trace in ``profile`` unless that is None."""
+    if profile is None:
+        return _score(**options)
+    from ray_iqa.backends.profiling import traced
+
+    with traced(profile):
+        return _score(**options)
+
+
+def _score(
+    names: Sequence[str], model: str, out: str | None, device: str, precision: Precision, *, strict: bool
+) -> int:
     """Score files, folders and patterns; the exit code.
 
     Args:

@@ -21,7 +21,6 @@ from actors.doctor.checks import (
     check_versions,
 )
 from actors.doctor.node_facts import NodeFacts, ask_nodes, unreachable_pairs, written_files
-from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.remote import is_url
 from ray_iqa.errors import RayIqaError, ResourceError
@@ -30,9 +29,8 @@ from ray_iqa.runs.memory import PolicySize
 from ray_iqa.runs.preflight import Inputs, check_inputs
 
 
-def run(config_path: str, overrides: Sequence[str]) -> int:
+def run(config: TrainConfig) -> int:
     """Print one line per check; 1 when one failed."""
-    config = load_config(TrainConfig, config_path, overrides)
     failed = False
     for check in examine(config):
         sys.stdout.write(f"{check}\n")

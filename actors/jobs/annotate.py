@@ -19,7 +19,6 @@ from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_b
 from actors.jobs.parquet_job import add_parts, prepare_pipeline
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.annotate import AnnotateConfig
-from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError
 from ray_iqa.rali.annotations.images import AnnotatedImage, read_images
 from ray_iqa.rali.annotations.parquet_parts import PartFiles
@@ -28,13 +27,8 @@ from ray_iqa.runs.directory import RunDirectory
 from ray_iqa.runs.preflight import check_model, output_folder
 
 
-def run(config_path: str, overrides: Sequence[str]) -> int:
-    """Annotate what is not annotated yet; exit code 0, or 3 when a row has no text."""
-    return annotate(load_config(AnnotateConfig, config_path, overrides))
-
-
 def annotate(config: AnnotateConfig) -> int:
-    """As `run`, with a configuration at hand."""
+    """Annotate what is not annotated yet; exit code 0, or 3 when a row has no text."""
     run_dir = output_folder(config.run_dir)
     if not prompt_by_id(config.policy.prompt).asks_reasoning:
         raise ConfigError(f"policy.prompt must ask for reasoning, {config.policy.prompt!r} does not")

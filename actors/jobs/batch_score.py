@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from actors.exit_codes import SOME_FAILED
 from actors.jobs.parquet_job import JobRecord, add_parts, prepare_pipeline
 from ray_iqa import __version__
 from ray_iqa.config.jobs.batch_score import BatchScoreConfig
-from ray_iqa.config.load import load_config
 from ray_iqa.config.precision import check_precision
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.files import write_text
@@ -45,9 +43,8 @@ SCORE_SCHEMA = pa.schema(
 )
 
 
-def run(config_path: str, overrides: Sequence[str]) -> int:
+def run(config: BatchScoreConfig) -> int:
     """Score what is not scored yet; exit code 0, or 3 when a picture failed."""
-    config = load_config(BatchScoreConfig, config_path, overrides)
     run_dir = output_folder(config.run_dir)
     if not (Path(config.model) / "rali.json").is_file():
         raise ConfigError(f"model must be a folder written by fit-rali or convert-rali, got {config.model!r}")

@@ -42,7 +42,7 @@ from ray_iqa.types import LabelledImage
 Rows = dict[tuple[str, str], list[PredictionRow]]  # by dataset and model
 
 
-def run(config: EvalConfig) -> int:
+def evaluate(config: EvalConfig) -> int:
     """Evaluate; exit code 0, or 3 when an image has no prediction."""
     models = read_models(config.models)
     _check(models, config)

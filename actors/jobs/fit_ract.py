@@ -4,7 +4,6 @@ By default its vision tower alone is trained, as in the RALI paper.
 """
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from actors.jobs.fit_rali import annotation_files
 from actors.training.learner import LearnerGroup, is_complete, is_done, lone_learner
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.fit_ract import FitRactConfig
-from ray_iqa.config.load import load_config
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import ConfigError
@@ -37,9 +35,8 @@ from ray_iqa.types import Progress
 _KEEP_CHECKPOINTS = 2
 
 
-def run(config_path: str, overrides: Sequence[str], stop: StopRequest, *, change_learning: bool = False) -> int:
+def run(config: FitRactConfig, stop: StopRequest, *, change_learning: bool) -> int:
     """Fit or resume, export the policy; the exit code."""
-    config = load_config(FitRactConfig, config_path, overrides)
     run_dir = output_folder(config.run_dir)
     prompt = prompt_by_id(config.policy.prompt)
     if not (prompt.asks_reasoning and prompt.answer_format == "tagged"):

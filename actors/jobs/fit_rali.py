@@ -21,7 +21,6 @@ from actors.cluster.connection import connected, worker_environment
 from actors.cluster.engine_start import engine_start
 from actors.cluster.placement import require
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
-from ray_iqa.config.load import load_config
 from ray_iqa.errors import ConfigError, RayIqaError
 from ray_iqa.rali.annotations.records import read_records, table_to_records
 from ray_iqa.rali.fit.data import RecordedTexts, fit_images
@@ -35,14 +34,8 @@ SCORER = "scorer"
 _CPUS_OF_READER = 0.5  # of the tasks that read annotations, while the workers hold theirs
 
 
-def run(config_path: str, overrides: Sequence[str]) -> int:
+def fit_rali(config: FitRaliConfig) -> int:
     """Fit or resume; the exit code."""
-    fit_rali(load_config(FitRaliConfig, config_path, overrides))
-    return 0
-
-
-def fit_rali(config: FitRaliConfig) -> None:
-    """As `run`, with a configuration at hand."""
     run_dir = output_folder(config.run_dir)
     files = annotation_files(config.annotations)
     _check(config, files)
@@ -64,6 +57,7 @@ def fit_rali(config: FitRaliConfig) -> None:
         f"Held-out slice of the training images: SRCC {figures['fit/srcc']:.3f}, PLCC {figures['fit/plcc']:.3f}, "
         f"MSE {figures['fit/mse']:.3f}\nScorer: {run_dir / SCORER}\nTensorBoard: tensorboard --logdir {run_dir}\n"
     )
+    return 0
 
 
 def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +33,6 @@ from actors.training.rollout_pool import RolloutPool
 from actors.training.rollout_worker import RolloutActor
 from actors.training.weights import publisher
 from ray_iqa.answers.parse import parse
-from ray_iqa.config.load import load_config
 from ray_iqa.config.train import ScheduleConfig, TrainConfig
 from ray_iqa.errors import LearnerLostError, ResourceError
 from ray_iqa.evaluation.validation import PolicyEvaluator
@@ -65,9 +64,8 @@ class OpenRun:
     learner: LearnerGroup
 
 
-def run(config_path: str, overrides: Sequence[str], stop: StopRequest, *, change_learning: bool = False) -> int:
+def run(config: TrainConfig, stop: StopRequest, *, change_learning: bool) -> int:
     """`ray-iqa train`: start or resume, train, export the policy; the exit code."""
-    config = load_config(TrainConfig, config_path, overrides)
     inputs = check_inputs(config)
     policy = uri_below(config.schedule.checkpoint_uri or str(inputs.run_dir), POLICY)
 

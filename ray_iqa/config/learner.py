@@ -1,6 +1,6 @@
 """Sections ``learner`` and ``weights``: the optimizer step and how new weights travel."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -19,7 +19,7 @@ class LoraConfig(Section):
 class DeepSpeedLearnerConfig(Section):
     """A gang of DeepSpeed ranks that takes the GRPO step."""
 
-    type: Literal["deepspeed"] = "deepspeed"
+    retired: ClassVar[dict[str, str]] = {"type": "learner.type"}
     num_ranks: PositiveInt = 1
     """Data-parallel ranks; a step's result does not depend on how many there are."""
     zero_stage: Literal[0, 2, 3] = 3

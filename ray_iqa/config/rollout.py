@@ -1,6 +1,6 @@
 """Section ``rollout``: how completions are drawn."""
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # `--help` reads this file and needs no numpy
 class VllmRolloutConfig(Section):
     """vLLM engines, one per rollout worker."""
 
-    type: Literal["vllm"] = "vllm"
+    retired: ClassVar[dict[str, str]] = {"type": "rollout.type"}
     min_workers: PositiveInt = 1
     """Engines whose resources are reserved; a step's result does not depend on how many there are."""
     max_workers: PositiveInt | None = None

@@ -252,7 +252,7 @@ def test_a_mistake_of_the_program_is_loud(monkeypatch: pytest.MonkeyPatch) -> No
     def broken(*_: object) -> None:
         raise ValueError("embedded null byte")
 
-    monkeypatch.setattr("actors.commands.data._list", broken)
+    monkeypatch.setattr("actors.commands.data.list_datasets", broken)
     with pytest.raises(ValueError, match="embedded null byte"):
         main(["data", "list"])
 

@@ -27,6 +27,18 @@ def test_overrides_replace_values_and_read_yaml() -> None:
     assert config.reward.pairing_block is None
 
 
+def test_keys_that_had_one_value_are_read_and_said_not_to_be_needed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = tmp_path / "old.yaml"
+    old.write_text(Path(KADID).read_text().replace("\nrollout:\n", "\nrollout:\n  type: vllm\n"))
+    assert "type: vllm" in old.read_text()
+    assert load_config(TrainConfig, str(old), ["learner.type=deepspeed"]) == load_config(TrainConfig, KADID)
+    assert caplog.messages == [
+        f"the key {key} is not needed any more: leave it out" for key in ("rollout.type", "learner.type")
+    ]
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
