@@ -1,10 +1,11 @@
 """Files read as text or refused; files that appear whole or not at all, in places checked before the work."""
 
 import errno
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE
@@ -93,6 +94,15 @@ def read_text(file: Path) -> str:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+def content_digest(files: Iterable[Path]) -> str:
+    """16 hexadecimal digits that say what is in files, whatever they are called."""
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            whole.update(hashlib.file_digest(stream, "sha256").digest())
+    return whole.hexdigest()[:16]
 
 
 def writable_file(file: str | Path) -> Path:

@@ -20,11 +20,9 @@ class Sampler(Protocol):
 
     def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec) -> list[RolloutGroup]:
         """K completions for each image, in the order of ``images``, stamped with the policy version."""
-        ...
 
     def prepare(self, images: Sequence[LabelledImage]) -> None:
         """Begin what the coming `sample` of ``images`` needs that does not depend on the weights; not required."""
-        ...
 
 
 class RolloutSource(Protocol):
@@ -32,7 +30,6 @@ class RolloutSource(Protocol):
 
     def batch_for(self, step: int) -> list[RolloutGroup]:
         """The groups of ``step`` (counted from 1), complete."""
-        ...
 
 
 class RewardScorer(Protocol):
@@ -40,7 +37,6 @@ class RewardScorer(Protocol):
 
     def score(self, groups: Sequence[RolloutGroup]) -> RewardTable:
         """Rewards of all groups of a step together; the result does not depend on who sampled what."""
-        ...
 
 
 class Learner(Protocol):
@@ -48,23 +44,18 @@ class Learner(Protocol):
 
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
         """Take one optimizer step; the policy then has a new version, unless there was nothing to learn."""
-        ...
 
     def save(self, progress: Progress) -> None:
         """Write a complete checkpoint, atomically; on return it survives any crash."""
-        ...
 
     def restore(self) -> Progress:
         """Load the newest complete checkpoint, or start from the initial policy at step 0."""
-        ...
 
     def discard(self, policy_version: int) -> None:
         """Delete the checkpoints of a version from which nothing can be learned."""
-        ...
 
     def export_best(self, progress: Progress) -> None:
         """Keep the policy, which validated better than ever, beside the checkpoints."""
-        ...
 
 
 class WeightPublisher(Protocol):
@@ -72,7 +63,6 @@ class WeightPublisher(Protocol):
 
     def publish(self, policy_version: int) -> dict[str, float]:
         """On return every sampler answers with ``policy_version``. Returns ``publish/*`` metrics."""
-        ...
 
 
 class Evaluator(Protocol):
@@ -80,7 +70,6 @@ class Evaluator(Protocol):
 
     def evaluate(self) -> dict[str, float]:
         """``eval/<dataset>/srcc``, ``/plcc``, ... and ``eval/srcc``, the mean over datasets."""
-        ...
 
 
 class MetricSink(Protocol):
@@ -88,15 +77,12 @@ class MetricSink(Protocol):
 
     def resume(self, step: int) -> None:
         """Forget everything after ``step``; called once, before the first `log`."""
-        ...
 
     def log_start(self, metrics: dict[str, float]) -> None:
         """Record what was measured before the first step, as step 0."""
-        ...
 
     def log(self, record: StepRecord) -> None:
         """Record one step; called once per step, in order."""
-        ...
 
 
 class StopRequest(Protocol):
@@ -107,4 +93,3 @@ class StopRequest(Protocol):
 
     def requested(self) -> bool:
         """Whether the run should end when what is in hand is saved."""
-        ...

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actors.cluster.stop_signal import STOPPED, StopRequest
-from actors.training.learner import is_complete, is_done
+from actors.training.learner import export_and_tell, is_complete
 from actors.training.train import POLICY, OpenRun, take_directory, with_restarts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
@@ -48,9 +48,7 @@ def run(
     def test_train_test(opened: OpenRun) -> bool:
         _once(home / "before.json", lambda: _test(config, inputs, opened, manifests["test"]))
         progress = train(opened.training, config.schedule)
-        if progress.policy_version > 0:
-            opened.learner.export(str(policy), progress)
-        if not is_done(progress.step, config.schedule.num_steps) or stop.requested():
+        if not export_and_tell(opened.learner, str(policy), progress, config.schedule.num_steps) or stop.requested():
             return False
         stop.in_hand = ""  # the same command does the rest
         _once(home / "after.json", lambda: _test(config, inputs, opened, manifests["test"], home))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from PIL import Image
@@ -21,6 +20,9 @@ from ray_iqa.seeds import derive_seed
 from ray_iqa.types import RolloutGroup
 
 _IMAGE_FIELDS = tuple(field.name for field in fields(AnnotatedImage))
+_DECODED_SCHEMA = pa.schema(
+    [("pixels", pa.large_binary()), ("width", pa.int32()), ("height", pa.int32()), ("reason", pa.string())]
+)
 _SOURCE_SCHEMA = pa.schema(
     [(name, pa.float64() if name in ("mos", "mapped_mos") else pa.string()) for name in _IMAGE_FIELDS]
 )
@@ -36,13 +38,9 @@ def source_blocks(images: Sequence[AnnotatedImage], size: int) -> list[pa.Table]
 
 def decode(batch: pa.Table) -> pa.Table:
     """Add ``pixels`` (RGB bytes), ``width``, ``height``; a picture that cannot be decoded gets a ``reason`` instead."""
-    decoded: dict[str, list[Any]] = {"pixels": [], "width": [], "height": [], "reason": []}
-    for path in batch["image_path"].to_pylist():
-        for column, value in zip(decoded.values(), _decoded(path), strict=True):
-            column.append(value)
-    kinds = (pa.large_binary(), pa.int32(), pa.int32(), pa.string())
-    for (name, values), kind in zip(decoded.items(), kinds, strict=True):
-        batch = batch.append_column(pa.field(name, kind), pa.array(values, kind))
+    columns = zip(*map(_decoded, batch["image_path"].to_pylist()), strict=True)
+    for field, values in zip(_DECODED_SCHEMA, columns, strict=True):
+        batch = batch.append_column(field, pa.array(values, field.type))
     return batch
 
 
@@ -69,12 +67,14 @@ class Reasoner:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Sample and read the answers; the pictures end here."""
         images = [AnnotatedImage(**row) for row in batch.select(_IMAGE_FIELDS).to_pylist()]
-        decoded = batch.select(["pixels", "width", "height", "reason"]).to_pylist()
+        decoded = batch.select(_DECODED_SCHEMA.names).to_pylist()
         pictures = [
             row["reason"] or Image.frombytes("RGB", (row["width"], row["height"]), row["pixels"]) for row in decoded
         ]
         groups = self._sampler.sample_pictures([image.for_sampler() for image in images], pictures, self._spec)
-        return _nested([self._records(image, group) for image, group in zip(images, groups, strict=True)])
+        found = [self._records(image, group) for image, group in zip(images, groups, strict=True)]
+        rows = [[asdict(record) for record in own] for own in found]
+        return pa.table({"records": pa.array(rows, pa.list_(pa.struct(list(RECORD_SCHEMA))))})
 
     def _records(self, image: AnnotatedImage, group: RolloutGroup) -> list[ReasoningRecord]:
         if group.problem is not None:
@@ -107,8 +107,3 @@ class TextWriter:
                 "num_failed": [len(failed)],
             }
         )
-
-
-def _nested(records: list[list[ReasoningRecord]]) -> pa.Table:
-    kind = pa.list_(pa.struct(list(RECORD_SCHEMA)))
-    return pa.table({"records": pa.array([[asdict(record) for record in own] for own in records], kind)})

@@ -134,14 +134,10 @@ class ScoreWriter:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Squares -> one row about the file that their scores are in."""
-        with self._traced_call():
-            return self._score(batch)
-
-    def _score(self, batch: pa.Table) -> pa.Table:
         size = self._scorer.artifact.encoder.preprocessing.size
         squares = bytearray(b"".join(filter(None, batch.column("square").to_pylist())))  # torch wants them writable
-        pixels = np.frombuffer(squares, np.uint8).reshape(-1, 3, size, size)
-        found = iter(self._scorer.score_centres(pixels))
+        with self._traced_call():
+            found = iter(self._scorer.score_centres(np.frombuffer(squares, np.uint8).reshape(-1, 3, size, size)))
         scores = [
             next(found) if reason is None else ImageScore(value=None, status="failed", reason=reason)
             for reason in batch.column("reason").to_pylist()

@@ -37,7 +37,6 @@ from ray_iqa.evaluation.tables import differences_table, results_table
 from ray_iqa.files import writable_folder
 from ray_iqa.runs.preflight import check_model
 from ray_iqa.tables import to_text
-from ray_iqa.types import LabelledImage
 
 Rows = dict[tuple[str, str], list[PredictionRow]]  # by dataset and model
 
@@ -119,7 +118,10 @@ def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) 
                 ]
                 bar = progress.add_task(f"{model.name} on {each.dataset}", total=len(images))
                 found: list[Prediction] = []
-                for answers in pool.map(_ask, batches):
+                # Asks again where the worker died and came back; one that cannot even start is not asked twice.
+                for answers in pool.map(
+                    lambda worker, own: worker.predict.options(max_task_retries=1).remote(own), batches
+                ):
                     found += answers
                     progress.update(bar, completed=len(found))
                 yield found
@@ -128,11 +130,6 @@ def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) 
     finally:
         for worker in workers:
             ray.kill(worker)
-
-
-def _ask(worker: Handle, images: Sequence[LabelledImage]) -> "ray.ObjectRef[list[Prediction]]":
-    """Asks again where the worker died and came back; one that cannot even start is not asked twice."""
-    return worker.predict.options(max_task_retries=1).remote(images)
 
 
 def _start(model: ModelSpec, config: EvalConfig) -> list[Handle]:

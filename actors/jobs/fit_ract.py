@@ -15,10 +15,9 @@ from rich.progress import Progress as Bars
 
 from actors.cluster.stop_signal import STOPPED, StopRequest
 from actors.jobs.fit_rali import annotation_files
-from actors.training.learner import LearnerGroup, is_complete, is_done, lone_learner
+from actors.training.learner import LearnerGroup, export_and_tell, is_complete, lone_learner
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.fit_ract import FitRactConfig
-from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import ConfigError
 from ray_iqa.grpo.idle_steps import IdleSteps, not_finite, ruins_discarded
@@ -54,36 +53,24 @@ def run(config: FitRactConfig, stop: StopRequest, *, change_learning: bool) -> i
         if is_complete(store, num_steps, policy):
             return 0
         with lone_learner(config, store, num_steps) as learner:
-            progress = _fit(config, plan, learner, run_dir, stop)
-            if progress.policy_version > 0:
-                learner.export(policy, progress)
-            if not is_done(progress.step, num_steps):
+            if not export_and_tell(learner, policy, _fit(config, plan, learner, run_dir, stop), num_steps):
                 return STOPPED
     sys.stdout.write(f"Exported policy: {policy}\nTensorBoard: tensorboard --logdir {run_dir}\n")
     return 0
 
 
 def _plan(config: FitRactConfig) -> LessonPlan:
-    files = annotation_files(config.texts.annotations)
-    records = read_records(files)
+    records = read_records(annotation_files(config.texts.annotations))
     chosen = lessons(records, config.texts.scored_dataset, config.texts.texts_per_image)
     check_pictures([lesson.image_path for lesson in chosen], config.policy)
-    return LessonPlan(chosen, _PolicyEncoder(config.policy), config.schedule.images_per_step, config.seed)
+    from ray_iqa.policy.inputs import PolicyInputs  # imports transformers
 
+    inputs = PolicyInputs(config.policy)
 
-class _PolicyEncoder:
-    """See `ract.Encoder`."""
+    def prompt_of(image_path: str) -> NDArray[np.int32]:
+        return inputs.encode(load_image(image_path)).token_ids.numpy().astype(np.int32)
 
-    def __init__(self, policy: PolicyConfig) -> None:
-        from ray_iqa.policy.inputs import PolicyInputs  # imports transformers
-
-        self._inputs = PolicyInputs(policy)
-
-    def prompt(self, image_path: str) -> NDArray[np.int32]:
-        return self._inputs.encode(load_image(image_path)).token_ids.numpy().astype(np.int32)
-
-    def answer(self, text: str) -> NDArray[np.int32]:
-        return self._inputs.encode_answer(text)
+    return LessonPlan(chosen, prompt_of, inputs.encode_answer, config.schedule.images_per_step, config.seed)
 
 
 def _fit(config: FitRactConfig, plan: LessonPlan, learner: LearnerGroup, run_dir: Path, stop: StopRequest) -> Progress:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,22 +53,18 @@ def add_parts(
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[failed]} failed"), console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=num_done + num_pending, completed=num_done, failed=0)
-        found: list[tuple[float, int, int]] = []  # when, pictures, failed ones
+        found: list[tuple[float, int]] = []  # when, pictures
         failed = 0
         for row in rows:
             parts.add(row["file"])
             failed += row["num_failed"]
-            found.append((time.perf_counter(), row["num_images"], row["num_failed"]))
+            found.append((time.perf_counter(), row["num_images"]))
             progress.update(bar, advance=row["num_images"], failed=failed)
-    return _record(began, found)
-
-
-def _record(began: float, found: Sequence[tuple[float, int, int]]) -> JobRecord:
     first, last = (found[0][0], found[-1][0]) if found else (began, began)
-    num_images = sum(count for _, count, _ in found)
+    num_images = sum(count for _, count in found)
     return JobRecord(
         num_images=num_images,
-        num_failed=sum(failed for _, _, failed in found),
+        num_failed=failed,
         start_up_seconds=first - began,
         seconds=last - first,
         images_per_second=(num_images - found[0][1]) / (last - first) if last > first else None,

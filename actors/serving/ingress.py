@@ -1,11 +1,10 @@
 """The HTTP ingress: `ray_iqa.http` over handles of the model deployments."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import ValidationError
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
@@ -13,8 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from actors.serving.batches import RayBatchJobs
 from actors.serving.metrics import RefusalMetrics
-from ray_iqa.config.serve import LimitsConfig, ServeConfig
-from ray_iqa.errors import ConfigError
+from ray_iqa.config.serve import LimitsConfig, ServeConfig, user_config
 from ray_iqa.http.app import create_app
 from ray_iqa.http.settings import Settings
 from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece
@@ -46,17 +44,13 @@ class DeployedModel:
         """See `ImageModel.score`."""
         return await self._call("score", list(images))
 
-    async def describe(self, image: bytes) -> AsyncGenerator[Piece | PictureScore, None]:
+    def describe(self, image: bytes) -> AsyncGenerator[Piece | PictureScore, None]:
         """See `TalkingModel.describe`."""
-        async with aclosing(self._stream("describe", image)) as parts:
-            async for part in parts:
-                yield part
+        return self._stream("describe", image)
 
-    async def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
+    def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
         """See `TalkingModel.chat`."""
-        async with aclosing(self._stream("chat", spec, image)) as parts:
-            async for part in parts:
-                yield part
+        return self._stream("chat", spec, image)
 
     async def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - handles are untyped
         async def ask() -> Any:  # noqa: ANN401 - handles are untyped
@@ -130,13 +124,11 @@ class Ingress:
         """The ASGI application of this replica."""
         return self._app
 
-    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    def reconfigure(self, changes: Mapping[str, Any]) -> None:
         """Replace single limits while running; keys left out have the values of the application's arguments.
 
         Raises:
             ConfigError: a key or value is not one of `LimitsConfig`.
         """
-        try:
-            self._settings.limits = LimitsConfig.model_validate(self._configured.model_dump() | dict(user_config))
-        except ValidationError as error:
-            raise ConfigError(f"user_config of Ingress must hold keys of limits: {error}") from error
+        values = self._configured.model_dump() | dict(changes)
+        self._settings.limits = user_config(LimitsConfig, values, "Ingress", "limits")

@@ -7,12 +7,17 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from PIL import Image
-from pydantic import ValidationError
 
 from actors.cluster.engine_start import engine_start
 from actors.serving.metrics import ScoreMetrics
-from ray_iqa.config.serve import DecodingConfig, LightModelConfig, ReasoningChangesConfig, ReasoningModelConfig
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.config.serve import (
+    DecodingConfig,
+    LightModelConfig,
+    ReasoningChangesConfig,
+    ReasoningModelConfig,
+    user_config,
+)
+from ray_iqa.errors import DataError
 from ray_iqa.serving.batching import PictureBatches
 from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, RefusedError
 from ray_iqa.serving.decoder_pool import DecodeWorkers, score_files
@@ -34,16 +39,14 @@ class LightScorer:
         )  # whatever model is loaded then
         self._load(config)
 
-    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, changes: Mapping[str, Any]) -> None:
         """Swap the artifact or batch limits while running; the old one answers until the new one is loaded.
 
         Raises:
             ConfigError: a key or value is not one of `LightModelConfig`, or the folder holds no artifact.
         """
-        try:
-            config = LightModelConfig.model_validate(self._configured.model_dump() | dict(user_config))
-        except ValidationError as error:
-            raise ConfigError(f"user_config of LightScorer must hold keys of light: {error}") from error
+        values = self._configured.model_dump() | dict(changes)
+        config = user_config(LightModelConfig, values, "LightScorer", "light")
         if config != self._loaded:
             await asyncio.to_thread(self._load, config)
 
@@ -85,17 +88,14 @@ class ReasoningScorer:
         await self._workers.start()
         self._model = ReasoningModel(config, decoding.max_pixels, reports_to_ray=True)
 
-    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, changes: Mapping[str, Any]) -> None:
         """Swap the weights or limits while running: answers under way are finished first, new ones wait.
 
         Raises:
             ConfigError: a key or value is not one of `ReasoningChangesConfig`, or the weights do not fit the engine.
         """
-        try:
-            changes = ReasoningChangesConfig.model_validate(dict(user_config))
-        except ValidationError as error:
-            raise ConfigError(f"user_config of ReasoningScorer must hold keys of its own: {error}") from error
-        await self._model.change(changes.applied_to(self._configured))
+        asked = user_config(ReasoningChangesConfig, changes, "ReasoningScorer", "its own")
+        await self._model.change(asked.applied_to(self._configured))
 
     async def check_health(self) -> None:
         """Serve replaces this replica when its engine has died."""

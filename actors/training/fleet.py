@@ -7,7 +7,7 @@ worker on its way while another one is ready.
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -43,15 +43,6 @@ class Worker:
 
 
 @dataclass(slots=True)
-class Turnover:
-    """Who came and went since the run began."""
-
-    joined: int = 0
-    released: int = 0
-    replaced: int = 0
-
-
-@dataclass(slots=True)
 class Outcome:
     """What became of a ready worker's call: its answer, or None when the worker was lost."""
 
@@ -76,7 +67,7 @@ class Fleet:
     weights: WeightTransferConfig
     wait_s: float
     needs: Callable[[], str]
-    turnover: Turnover = field(default_factory=Turnover)
+    turnover: "Counter[Literal['joined', 'released', 'replaced']]" = field(default_factory=Counter)  # since the start
     snapshot: "Callable[[], ray.ObjectRef[WeightSnapshot]] | None" = None  # None: the initial policy is current
     _workers: dict[int, Worker] = field(default_factory=dict)
     _failures: dict[int, int] = field(default_factory=dict)  # per slot, in a row, without a ready worker between
@@ -89,7 +80,7 @@ class Fleet:
                 self._fill(slot)
         for worker in [worker for slot, worker in self._workers.items() if slot >= wanted]:
             self._remove(worker)
-            self.turnover.released += 1
+            self.turnover["released"] += 1
             logger.warning("rollout worker %d is released: the step is hardly shorter with it", worker.slot)
 
     def ready(self) -> list[Worker]:
@@ -172,7 +163,7 @@ class Fleet:
             self.send(worker, worker.handle.start.remote(), self.rollout.start_deadline_s)
         elif worker.stage == "starting":
             self._proven = True
-            self.turnover.joined += 1
+            self.turnover["joined"] += 1
             logger.info("rollout worker %d has joined", worker.slot)
             self._join(worker)
         else:
@@ -214,7 +205,7 @@ class Fleet:
         self._lose(worker, error)
 
     def _lose(self, worker: Worker, error: RayError) -> None:
-        self.turnover.replaced += 1
+        self.turnover["replaced"] += 1
         failures = self._failures[worker.slot] = self._failures.get(worker.slot, 0) + 1
         if isinstance(error, GetTimeoutError):
             assert worker.place is not None, "a process that has not answered yet is waiting, not lost"

@@ -157,11 +157,13 @@ def is_complete(store: Checkpoints, num_steps: int, policy: str) -> bool:
     return True
 
 
-def is_done(step: int, num_steps: int) -> bool:
-    """Whether the saved ``step`` is the last; says what to do if a request ended the run before."""
-    if step < num_steps:
-        say(f"saved step {step} of {num_steps}; the same command resumes")
-    return step >= num_steps
+def export_and_tell(learner: "LearnerGroup", policy: str, progress: Progress, num_steps: int) -> bool:
+    """Export to ``policy`` what was learned; whether the saved step is the last, and if not, what to do is said."""
+    if progress.policy_version > 0:  # else it was stopped before it learned anything
+        learner.export(policy, progress)
+    if progress.step < num_steps:
+        say(f"saved step {progress.step} of {num_steps}; the same command resumes")
+    return progress.step >= num_steps
 
 
 class LearnerGroup:
@@ -181,9 +183,14 @@ class LearnerGroup:
         self._places: list[ProcessPlace] = []
         entered = self._get([rank.enter.remote() for rank in ranks], learner.start_deadline_s, "placement")
         self._places = [place for place, _ in entered]
-        host, port = self._places[0].host, entered[0][1]
+        rendezvous = {
+            "LOCAL_RANK": "0",  # Ray shows each rank its own device only
+            "WORLD_SIZE": str(len(ranks)),
+            "MASTER_ADDR": self._places[0].host,
+            "MASTER_PORT": str(entered[0][1]),
+        }
         self._starting = [
-            rank.start.remote(self._rendezvous(index, host, port), policy, learner, num_steps, seed)
+            rank.start.remote(rendezvous | {"RANK": str(index)}, policy, learner, num_steps, seed)
             for index, rank in enumerate(ranks)
         ]
 
@@ -262,16 +269,6 @@ class LearnerGroup:
         """Stop all ranks."""
         for rank in self._ranks:
             ray.kill(rank)
-
-    def _rendezvous(self, rank: int, host: str, port: int) -> dict[str, str]:
-        # Ray shows each rank its own device only, so the local rank is always 0.
-        return {
-            "RANK": str(rank),
-            "LOCAL_RANK": "0",
-            "WORLD_SIZE": str(len(self._ranks)),
-            "MASTER_ADDR": host,
-            "MASTER_PORT": str(port),
-        }
 
     def _all(self, method: str, *arguments: object) -> list[Any]:  # Any: what the method returns
         calls = [getattr(rank, method).remote(*arguments) for rank in self._ranks]

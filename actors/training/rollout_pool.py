@@ -77,14 +77,13 @@ class RolloutPool:
 
         ``workers_ready`` and ``workers_arriving`` are counts of the moment, the others since the run began.
         """
-        turnover = self._fleet.turnover
         return {
             "rollout/worker_seconds": max(self._busy_s.values(), default=0.0),
             "rollout/workers_ready": float(len(self._fleet.ready())),
             "rollout/workers_arriving": float(self._fleet.num_arriving()),
-            "rollout/workers_joined": float(turnover.joined),
-            "rollout/workers_released": float(turnover.released),
-            "rollout/workers_replaced": float(turnover.replaced),
+            "rollout/workers_joined": float(self._fleet.turnover["joined"]),
+            "rollout/workers_released": float(self._fleet.turnover["released"]),
+            "rollout/workers_replaced": float(self._fleet.turnover["replaced"]),
         }
 
     def install(self, snapshot: "ray.ObjectRef[WeightSnapshot]") -> list[WeightReceipt]:

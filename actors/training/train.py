@@ -27,7 +27,7 @@ from actors.training.dashboard_metrics import DashboardMetrics
 from actors.training.elastic_rollouts import ElasticRollouts
 from actors.training.fleet import Fleet
 from actors.training.fleet_size import FleetSize
-from actors.training.learner import Checkpoints, LearnerGroup, is_complete, is_done, start_learner
+from actors.training.learner import Checkpoints, LearnerGroup, export_and_tell, is_complete, start_learner
 from actors.training.reward import RemoteRewardScorer
 from actors.training.rollout_pool import RolloutPool
 from actors.training.rollout_worker import RolloutActor
@@ -53,6 +53,7 @@ from ray_iqa.types import SamplingSpec
 logger = logging.getLogger(__name__)
 POLICY = "policy"
 """Folder beside the checkpoints with the policy of the last step."""
+ADVANTAGES: dict[str, Advantages] = {"grpo": group_relative_advantages, "dr_grpo": dr_grpo_advantages}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +72,7 @@ def run(config: TrainConfig, stop: StopRequest, *, change_learning: bool) -> int
 
     def train_and_export(opened: OpenRun) -> bool:
         progress = train(opened.training, config.schedule)
-        if progress.policy_version > 0:  # else it was stopped before it learned anything
-            opened.learner.export(policy, progress)
-        return is_done(progress.step, config.schedule.num_steps)
+        return export_and_tell(opened.learner, policy, progress, config.schedule.num_steps)
 
     with take_directory(config, inputs, change_learning=change_learning) as store:
         if is_complete(store, config.schedule.num_steps, policy):
@@ -163,7 +162,7 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
             training=TrainingRun(
                 rollouts=rollouts,
                 reward_scorer=scorer,
-                advantages=_advantages(config.reward.advantage),
+                advantages=ADVANTAGES[config.reward.advantage],
                 learner=learner,
                 weights=publisher(learner, pool, config.weights),
                 evaluator=PolicyEvaluator(
@@ -224,7 +223,3 @@ def _rollout_source(config: TrainConfig, inputs: Inputs, pool: RolloutPool, stac
         stack.callback(source.close)
     fewest, most = config.rollout.min_workers, config.rollout.most_workers
     return source if most == fewest else ElasticRollouts(source, pool, FleetSize(fewest, most, overlapped=ahead))
-
-
-def _advantages(kind: str) -> Advantages:
-    return group_relative_advantages if kind == "grpo" else dr_grpo_advantages

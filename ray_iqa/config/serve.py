@@ -1,13 +1,23 @@
 """The configuration of the HTTP service: `args` of an application in configs/serve/."""
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.precision import Precision
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.section import Section
+from ray_iqa.errors import ConfigError
 
 FetchHost = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 """A lower-case name with a dot in it; an address or a name of the local network is none."""
@@ -120,6 +130,21 @@ class ReasoningChangesConfig(Section):
             policy.setdefault("revision", None)
         changes = {"policy": config.policy.model_copy(update=policy), "engine": config.engine.model_copy(update=given)}
         return config.model_copy(update=changes)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def user_config(kind: type[SectionT], values: Mapping[str, Any], deployment: str, keys: str) -> SectionT:
+    """What Serve hands to a running deployment, as ``kind``.
+
+    Raises:
+        ConfigError: a key or value is not one of ``keys``, which is what users call them.
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"user_config of {deployment} must hold keys of {keys}: {error}") from error
 
 
 class BatchesConfig(Section):

@@ -18,7 +18,6 @@ class Batches(Protocol):
 
     def for_step(self, step: int) -> list[LabelledImage]:
         """The images of ``step`` (counted from 1), the same on every call."""
-        ...
 
 
 class OnPolicyRollouts:

@@ -73,12 +73,6 @@ class CheckpointStore:
         """The newest complete checkpoint; damaged ones are passed over."""
         return next(reversed(self.complete()), None)
 
-    def best(self) -> tuple[Path, Progress] | None:
-        """The complete checkpoint with the highest validation SRCC; see `best_progress`."""
-        complete = self.complete()
-        best = best_progress([progress for _, progress in complete])
-        return next((found for found in complete if found[1] is best), None)
-
     def discard(self, policy_version: int) -> None:
         """Delete every checkpoint of a version that is of no use."""
         for folder, progress in self.complete():

@@ -84,5 +84,4 @@ def _num_text_tokens(folder: Path, prompt_id: str) -> int:
 
 def _read(folder: Path, name: str) -> dict[str, Any]:  # Any: JSON
     file = folder / name
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return found
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}

@@ -5,7 +5,7 @@ There are s3, gs, abfss, hdfs, file, and fsspec+<protocol>.
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyarrow import ArrowException
@@ -81,17 +81,13 @@ class RemoteFolder:
 
     def delete_file(self, name: str) -> None:
         """Delete a file if it is there."""
-        try:
+        with suppress(FileNotFoundError):
             self._system.delete_file(self._at(name))
-        except FileNotFoundError:
-            return
 
     def delete_folder(self, name: str) -> None:
         """Delete a folder with all files below it, if it is there."""
-        try:
+        with suppress(FileNotFoundError):
             self._system.delete_dir(self._at(name))
-        except FileNotFoundError:
-            return
 
     def _at(self, name: str) -> str:
         return f"{self._path}/{name}" if name else self._path

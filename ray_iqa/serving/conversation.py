@@ -65,7 +65,6 @@ class TalkingModel(ImageModel, Protocol):
         Raises:
             BusyError: no capacity now.
         """
-        ...
 
     def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
         """The next turn of a conversation. The same conversation gets the same answer unless the seed differs.
@@ -74,4 +73,3 @@ class TalkingModel(ImageModel, Protocol):
             RefusedError: the file is no picture, or the model cannot take the conversation.
             BusyError: no capacity now.
         """
-        ...

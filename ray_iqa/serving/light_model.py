@@ -1,12 +1,12 @@
 """The light scorer as the HTTP endpoint wants it."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from ray_iqa.config.serve import LightModelConfig
+from ray_iqa.files import content_digest
 from ray_iqa.serving.types import ModelCard, PictureScore
 
 
@@ -19,13 +19,15 @@ class LightModel:
     """
 
     def __init__(self, config: LightModelConfig, max_pixels: int) -> None:
+        from ray_iqa.rali.model.artifact import CARD, TENSORS
         from ray_iqa.rali.scorer import RaliScorer  # torch: only where a light scorer is served
 
         self._scorer = RaliScorer.load(config.artifact, config.device, config.precision)
         self._tower_pixels = self._scorer.artifact.encoder.preprocessing.size**2
         self._max_batch_pixels = config.max_batch_pixels
         rounded = "" if config.precision == "fp32" else f"-{config.precision}"
-        self.card = ModelCard(id="light", revision=_digest(Path(config.artifact)) + rounded, max_pixels=max_pixels)
+        digest = content_digest(Path(config.artifact) / name for name in (CARD, TENSORS))
+        self.card = ModelCard(id="light", revision=digest + rounded, max_pixels=max_pixels)
 
     def weight(self, picture: Image.Image) -> int:
         """Pixels that a picture costs: its own and the tower's; never more than a whole batch."""
@@ -51,13 +53,3 @@ class LightModel:
     def failed(self, reason: str) -> PictureScore:
         """The row of a file that could not be decoded."""
         return PictureScore(value=None, model=self.card.id, revision=self.card.revision, status="failed", reason=reason)
-
-
-def _digest(folder: Path) -> str:
-    from ray_iqa.rali.model.artifact import CARD, TENSORS
-
-    digest = hashlib.sha256()
-    for name in (CARD, TENSORS):
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]

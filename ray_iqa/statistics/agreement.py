@@ -1,7 +1,7 @@
 """Everything said about one scorer on one dataset whose labels share one scale."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,7 +78,7 @@ def agreement(
     kept = _predicted(scores, mos)
     x, y = scores[kept], (mos if labels.higher_is_better else -mos)[kept]
     std = None if labels.mos_std is None else labels.mos_std[kept]
-    contents = None if labels.contents is None else _chosen(labels.contents, kept)
+    contents = None if labels.contents is None else list(compress(labels.contents, kept))
     mapping = fit_mapping(x, y, form)
     residuals = y - mapping(x)
     ratings = None if labels.num_ratings is None else labels.num_ratings[kept]
@@ -145,7 +145,3 @@ def _predicted(scores: Vector, mos: Vector) -> NDArray[np.bool_]:
         if np.ptp(values) == 0:
             raise StatisticsError(f"all {len(values)} {name} are {float(values[0])!r}, so there is no correlation")
     return kept
-
-
-def _chosen(values: Sequence[str], kept: NDArray[np.bool_]) -> list[str]:
-    return [value for value, keep in zip(values, kept, strict=True) if keep]

@@ -114,13 +114,9 @@ def paired_groupwise_difference(
     return PairedDifference(difference=float(found.value), interval=single_interval(found), p_value=found.p_value(null))
 
 
-def _pair_accuracy(predictions: Vector, labels: Vector) -> float:
-    return pair_accuracy(predictions, labels).value
-
-
 _STATISTICS: dict[Statistic, Callable[[Vector, Vector], float]] = {
     "srcc": srcc,
     "plcc": plcc,
     "krcc": krcc,
-    "pair_accuracy": _pair_accuracy,
+    "pair_accuracy": lambda predictions, labels: pair_accuracy(predictions, labels).value,
 }

@@ -61,7 +61,7 @@ def paired_change(first: ArrayLike, second: ArrayLike, *, seed: int = 0, num_res
     change = b - a
     test = permutation_test(
         (a, b),
-        _mean_difference,
+        lambda first, second, axis: np.mean(second - first, axis=axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=num_resamples,
@@ -74,7 +74,3 @@ def paired_change(first: ArrayLike, second: ArrayLike, *, seed: int = 0, num_res
         p_value=float(test.pvalue),
         n=len(change),
     )
-
-
-def _mean_difference(first: Vector, second: Vector, axis: int) -> Vector:
-    return np.mean(second - first, axis=axis)

@@ -22,12 +22,14 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         # Files are named by the second: without the suffix a quick restart overwrites the last one.
         self._file = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
-        self._add(step=purge_step, file_version="brain.Event:2")
-        self._add(step=purge_step, session_log=SessionLog(status=SessionLog.START))
+        self.add(purge_step, file_version="brain.Event:2")
+        self.add(purge_step, session_log=SessionLog(status=SessionLog.START))
 
-    def add(self, summary: Any, step: int) -> None:  # noqa: ANN401 - tensorboardX is untyped
-        """Write one summary, as made by `tensorboardX.summary`."""
-        self._add(step=step, summary=summary)
+    def add(self, step: int, **fields: Any) -> None:  # noqa: ANN401 - fields of TensorBoard's Event
+        """Write one event, such as a ``summary`` made by `tensorboardX.summary`."""
+        from tensorboardX.proto.event_pb2 import Event
+
+        self._file.write_event(Event(wall_time=time.time(), step=step, **fields))
 
     def flush(self) -> None:
         """Return when everything is in the file."""
@@ -36,11 +38,6 @@ class EventFile:
     def close(self) -> None:
         """Flush and close."""
         self._file.close()
-
-    def _add(self, **fields: Any) -> None:  # noqa: ANN401 - fields of TensorBoard's Event
-        from tensorboardX.proto.event_pb2 import Event
-
-        self._file.write_event(Event(wall_time=time.time(), **fields))
 
 
 def summaries() -> ModuleType:

@@ -30,7 +30,7 @@ class TensorBoardLog:
         file = self.log_scalars(record.step, metrics)
         scores = record.table.scores[record.table.parsed]
         if scores.size:
-            file.add(summaries().histogram("scores", scores, bins="auto"), record.step)
+            file.add(record.step, summary=summaries().histogram("scores", scores, bins="auto"))
         if "eval/srcc" in metrics:
             _log_examples(file, record)
         file.flush()
@@ -41,7 +41,7 @@ class TensorBoardLog:
             self._file = EventFile(self._folder, self._purge_step)
         for name, value in metrics.items():
             if math.isfinite(value):
-                self._file.add(summaries().scalar(name, value), step)
+                self._file.add(step, summary=summaries().scalar(name, value))
         return self._file
 
     def purge_after(self, step: int) -> None:
@@ -61,8 +61,8 @@ def _log_examples(file: EventFile, record: StepRecord) -> None:
         picture = picture_or_reason(group.image.image_path)
         if not isinstance(picture, str):  # gone since it was sampled, or never readable: the caption is left
             picture.thumbnail(THUMBNAIL)
-            file.add(summary.image(f"examples/{index}", np.asarray(picture), dataformats="HWC"), record.step)
-        file.add(summary.text(f"examples/{index}", _caption(group, record, index)), record.step)
+            file.add(record.step, summary=summary.image(f"examples/{index}", np.asarray(picture), dataformats="HWC"))
+        file.add(record.step, summary=summary.text(f"examples/{index}", _caption(group, record, index)))
 
 
 def _caption(group: RolloutGroup, record: StepRecord, index: int) -> str:

@@ -249,7 +249,7 @@ def test_shares_of_another_form(
 
 
 def test_a_mistake_of_the_program_is_loud(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(**_: object) -> None:
         raise ValueError("embedded null byte")
 
     monkeypatch.setattr("actors.commands.data.list_datasets", broken)

@@ -64,7 +64,7 @@ def test_eval_takes_the_device_of_the_file_unless_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: dict[str, object], words: list[str], device: str
 ) -> None:
     found = []
-    monkeypatch.setattr("actors.jobs.evaluate.run", lambda config: found.append(config.cluster.device) or 0)
+    monkeypatch.setattr("actors.jobs.evaluate.evaluate", lambda config: found.append(config.cluster.device) or 0)
     (tmp_path / "eval.yaml").write_text(json.dumps(file))
     models = ["--model", "csv:a.csv:score", "--data", "a.csv", "--out", str(tmp_path)]
     assert main(["eval", "--config", str(tmp_path / "eval.yaml"), *models, *words]) == 0

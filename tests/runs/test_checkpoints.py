@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ray_iqa.errors import CheckpointError
-from ray_iqa.runs.checkpoints import CheckpointStore
+from ray_iqa.runs.checkpoints import CheckpointStore, best_progress
 from ray_iqa.types import Progress
 
 PAYLOAD = "weights of step {0} " * 50
@@ -28,7 +28,7 @@ def _visible(run_dir: Path) -> list[str]:
 def test_empty_run_has_no_checkpoint(tmp_path: Path) -> None:
     store = CheckpointStore(str(tmp_path), keep=2)
     assert store.latest() is None
-    assert store.best() is None
+    assert best_progress([]) is None
 
 
 def test_latest_returns_what_was_committed(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_keeps_newest_and_best(tmp_path: Path) -> None:
     for step, srcc in enumerate([None, 0.3, 0.9, 0.9, math.nan, 0.5, 0.6], start=1):
         _save(store, step, srcc)
     assert _visible(tmp_path) == ["step-000003", "step-000006", "step-000007"]
-    assert store.best()[1].step == 3  # the earlier of two equals
+    assert best_progress([progress for _, progress in store.complete()]).step == 3  # the earlier of two equals
     assert store.latest()[1].step == 7
 
 

@@ -18,7 +18,7 @@ def load_deepspeed(engine: DeepSpeedEngine, folder: Path) -> int:
     Raises:
         CheckpointError: files are missing, or another number of ranks or another ZeRO stage wrote them.
     """
-    written, read = _layout(folder), (engine.num_ranks, _kind(engine.stage))
+    written, read = _layout(folder), (engine.num_ranks, engine.stage if engine.stage != 1 else 2)
     if written != read:
         raise CheckpointError(
             f"{folder} was written by an older ray_iqa and must be resumed with learner.num_ranks={written[0]} and "
@@ -57,7 +57,3 @@ def _layout(folder: Path) -> tuple[int, int]:
     names = [path.name for path in (folder / _TAG).glob("*zero_pp_rank_0_*")]
     stage = 3 if any(name.endswith("model_states.pt") for name in names) else 2 if names else 0
     return len(list(folder.glob("rank-*.pt"))), stage
-
-
-def _kind(stage: int) -> int:
-    return 2 if stage == 1 else stage

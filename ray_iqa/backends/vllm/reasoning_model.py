@@ -22,6 +22,7 @@ from ray_iqa.backends.weights.replacement import replacement_folder
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.serve import ReasoningModelConfig
 from ray_iqa.errors import DataError
+from ray_iqa.files import content_digest
 from ray_iqa.rewards.thurstone import score_moments
 from ray_iqa.seeds import derive_seed
 from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, RefusedError, Turn
@@ -206,16 +207,8 @@ def _image(name: str) -> LabelledImage:
 
 
 def _revision(policy: PolicyConfig) -> str:
-    return policy.revision or _digest(policy.model)
-
-
-def _digest(model: str) -> str:
-    """Of the weights in a folder; a hub name without a revision says that it may be anything."""
-    folder = Path(model)
-    if not folder.is_dir():
-        return f"{model}@latest"
-    digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+    """As configured, else of the weights in a folder; a hub name without a revision says that it may be anything."""
+    folder = Path(policy.model)
+    if policy.revision or not folder.is_dir():
+        return policy.revision or f"{policy.model}@latest"
+    return content_digest(sorted([*folder.glob("*.safetensors"), folder / "config.json"]))

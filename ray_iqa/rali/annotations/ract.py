@@ -6,15 +6,14 @@ answer without a score ends: here it ends after its reasoning, and nothing is ta
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ray_iqa.errors import DataError
-from ray_iqa.rali.annotations.records import ReasoningRecord
+from ray_iqa.rali.annotations.records import ReasoningRecord, texts_by_image
 from ray_iqa.seeds import derive_seed
 from ray_iqa.types import TrainingBatch, TrainingGroup
 
@@ -41,18 +40,10 @@ def lessons(records: Sequence[ReasoningRecord], scored_dataset: str | None, text
     Raises:
         DataError: no text, no such data set, or one of its pictures has no label.
     """
-    good = sorted(
-        (record for record in records if record.status == "ok" and record.reasoning),
-        key=lambda record: (record.dataset, record.image_id, record.text_index),
-    )
-    datasets = sorted({record.dataset for record in good})
-    if not good:
-        raise DataError(f"a fit needs annotated images, found none without failure among {len(records)} records")
+    grouped = texts_by_image(records)
+    datasets = sorted({dataset for dataset, _ in grouped})
     if scored_dataset is not None and scored_dataset not in datasets:
         raise DataError(f"texts.scored_dataset must be annotated, got {scored_dataset!r}, found {', '.join(datasets)}")
-    grouped: dict[tuple[str, str], list[ReasoningRecord]] = {}
-    for record in good:
-        grouped.setdefault((record.dataset, record.image_id), []).append(record)
     return [
         Lesson(
             image_path=own[0].image_path,
@@ -72,23 +63,26 @@ def _answer(record: ReasoningRecord, scored_dataset: str | None) -> str:
     return f"{thought}<answer>{record.mapped_mos:.2f}</answer>"
 
 
-class Encoder(Protocol):
-    """Words and pictures as the policy's tokens."""
-
-    def prompt(self, image_path: str) -> NDArray[np.int32]:
-        """What the policy reads before it answers about a picture, [P]."""
-        ...
-
-    def answer(self, text: str) -> NDArray[np.int32]:
-        """Tokens [T] of an answer, the end of the turn last."""
-        ...
-
-
 class LessonPlan:
-    """Which pictures each step learns: a function of (seed, step); every epoch shows each picture once."""
+    """Which pictures each step learns: a function of (seed, step); every epoch shows each picture once.
 
-    def __init__(self, chosen: Sequence[Lesson], encoder: Encoder, images_per_step: int, seed: int) -> None:
-        self._lessons, self._encoder, self._seed = chosen, encoder, seed
+    Args:
+        chosen: All lessons.
+        prompt_of: Path of a picture -> what the policy reads before it answers about it, [P].
+        tokens_of: Tokens [T] of an answer, the end of the turn last.
+        images_per_step: At most.
+        seed: Of the order.
+    """
+
+    def __init__(
+        self,
+        chosen: Sequence[Lesson],
+        prompt_of: Callable[[str], NDArray[np.int32]],
+        tokens_of: Callable[[str], NDArray[np.int32]],
+        images_per_step: int,
+        seed: int,
+    ) -> None:
+        self._lessons, self._prompt_of, self._tokens_of, self._seed = chosen, prompt_of, tokens_of, seed
         self._size = min(images_per_step, len(chosen))
         self.steps_per_epoch = -(-len(chosen) // self._size)
 
@@ -109,10 +103,10 @@ class LessonPlan:
         return TrainingBatch(groups=tuple(groups), policy_version=step - 1)
 
     def _group(self, lesson: Lesson) -> TrainingGroup:
-        answers = [self._encoder.answer(answer) for answer in lesson.answers]
+        answers = [self._tokens_of(answer) for answer in lesson.answers]
         return TrainingGroup(
             image_path=lesson.image_path,
-            prompt_token_ids=self._encoder.prompt(lesson.image_path),
+            prompt_token_ids=self._prompt_of(lesson.image_path),
             completions=tuple(answer if lesson.has_score else answer[:-1] for answer in answers),
             logprobs=None,
             advantages=np.ones(len(answers), dtype=np.float32),

@@ -1,6 +1,6 @@
 """What annotation hands to the fit: one row per image and reasoning text, as Parquet with a written schema."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -111,6 +111,21 @@ def read_records(files: Iterable[str]) -> list[ReasoningRecord]:
         return table_to_records(pa.concat_tables(tables))
     except pa.ArrowException as error:
         raise DataError(f"files of annotations must have the same columns: {error}") from error
+
+
+def texts_by_image(records: Sequence[ReasoningRecord]) -> dict[tuple[str, str], list[ReasoningRecord]]:
+    """(dataset, image_id) -> its records with a text, all in their order; failed records are passed over.
+
+    Raises:
+        DataError: there is no text.
+    """
+    grouped: dict[tuple[str, str], list[ReasoningRecord]] = {}
+    for record in sorted(records, key=lambda record: (record.dataset, record.image_id, record.text_index)):
+        if record.status == "ok" and record.reasoning:
+            grouped.setdefault((record.dataset, record.image_id), []).append(record)
+    if not grouped:
+        raise DataError(f"a fit needs annotated images, found none without failure among {len(records)} records")
+    return grouped
 
 
 def mapped_mos(mos: float, low: float, high: float, higher_is_better: bool) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ray_iqa.errors import DataError
-from ray_iqa.rali.annotations.records import ReasoningRecord
+from ray_iqa.rali.annotations.records import ReasoningRecord, texts_by_image
 from ray_iqa.rali.model.preprocessing import ImageSource
 
 
@@ -42,23 +42,15 @@ def fit_images(records: Sequence[ReasoningRecord], target: Literal["mos", "teach
     Raises:
         DataError: no usable record, an image without target, or labels of several data sets.
     """
-    good = sorted(
-        (record for record in records if record.status == "ok" and record.reasoning),
-        key=lambda record: (record.dataset, record.image_id, record.text_index),
-    )
-    if not good:
-        raise DataError(f"a fit needs annotated images, found none without failure among {len(records)} records")
-    datasets = sorted({record.dataset for record in good})
+    grouped = texts_by_image(records)
+    datasets = sorted({dataset for dataset, _ in grouped})
     if target == "mos" and len(datasets) > 1:
         raise DataError(
             f"target mos needs one data set, for labels of several do not compare; found {', '.join(datasets)}; "
             "use target teacher"
         )
-    grouped: dict[str, list[ReasoningRecord]] = {}
-    for record in good:
-        grouped.setdefault(f"{record.dataset}/{record.image_id}", []).append(record)
     return FitImages(
-        ids=list(grouped),
+        ids=["/".join(key) for key in grouped],
         images=[own[0].image_path for own in grouped.values()],
         reasonings=[[record.reasoning or "" for record in own] for own in grouped.values()],
         targets=np.array([_target(own[0], target) for own in grouped.values()]),

@@ -75,11 +75,9 @@ class TextSource(Protocol):
 
     def training_texts(self, reasoning: str) -> list[str]:
         """What stands for a reasoning in training: itself, or runs of its sentences."""
-        ...
 
     def embeddings(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts -> [n, D], unit length."""
-        ...
 
 
 def pair_up(

@@ -74,7 +74,6 @@ class Tokenizer(Protocol):
 
     def __call__(self, texts: list[str], context_length: int | None = None) -> Tensor:
         """Token ids [n, context_length], cut at the end where too long."""
-        ...
 
 
 class ClipModel(Protocol):
@@ -85,19 +84,15 @@ class ClipModel(Protocol):
 
     def encode_text(self, text: Tensor, normalize: bool = False) -> Tensor:
         """Token ids [n, context_length] -> embeddings [n, D]."""
-        ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Of both towers."""
-        ...
 
     def state_dict(self) -> dict[str, Tensor]:
         """Of both towers."""
-        ...
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and inference."""
-        ...
 
 
 class TextEncoder:
@@ -175,7 +170,7 @@ def load_clip(name: str, pretrained: str | None = None, seed: int = 0, device: s
     with without_scikit_learn():
         import open_clip
 
-    identifier = _identifier(name)
+    identifier = f"local-dir:{name}" if Path(name).is_dir() else name
     has_weights = identifier.startswith(("local-dir:", "hf-hub:"))
     if has_weights and pretrained is not None:
         raise ConfigError(f"backbone.pretrained must be null, for {name!r} brings its own weights; got {pretrained!r}")
@@ -218,7 +213,3 @@ def build_tower(architecture: Architecture) -> nn.Module:
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"open_clip cannot build the image tower {architecture.vision_cfg}: {error}") from error
     return model.visual
-
-
-def _identifier(name: str) -> str:
-    return f"local-dir:{name}" if Path(name).is_dir() else name
