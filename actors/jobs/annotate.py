@@ -50,15 +50,19 @@ def annotate(config: AnnotateConfig) -> int:
 
 
 def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: PartFiles, num_done: int) -> None:
-    engine, encoder = _engine_resources(config), _text_encoder_resources(config)
+    pipeline, on_gpu = config.pipeline, config.cluster.device == "cuda"
+    engine = {
+        "num_cpus": config.cluster.cpus_per_actor,
+        "num_gpus": float(config.rollout.tensor_parallel_size) if on_gpu else 0.0,
+    }
+    encoder = {"num_cpus": 0.1 if pipeline.gpus_per_text_encoder else 0.5, "num_gpus": pipeline.gpus_per_text_encoder}
     require(
         {
-            "CPU": sum(kind["num_cpus"] for kind in (engine, encoder)) + config.pipeline.cpus_per_decoder,
+            "CPU": sum(kind["num_cpus"] for kind in (engine, encoder)) + pipeline.cpus_per_decoder,
             "GPU": sum(kind["num_gpus"] for kind in (engine, encoder)),
         }
     )
     prepare_pipeline()
-    pipeline = config.pipeline
     rows = (
         ray.data.from_arrow(source_blocks(images, pipeline.batch_size))
         .map_batches(decode, batch_format="pyarrow", num_cpus=pipeline.cpus_per_decoder)
@@ -84,19 +88,6 @@ def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: P
         )
     )
     add_parts(rows.iter_rows(), parts, "Annotating", num_done=num_done, num_pending=len(images))
-
-
-def _engine_resources(config: AnnotateConfig) -> dict[str, float]:
-    on_gpu = config.cluster.device == "cuda"
-    return {
-        "num_cpus": config.cluster.cpus_per_actor,
-        "num_gpus": float(config.rollout.tensor_parallel_size) if on_gpu else 0.0,
-    }
-
-
-def _text_encoder_resources(config: AnnotateConfig) -> dict[str, float]:
-    gpus = config.pipeline.gpus_per_text_encoder
-    return {"num_cpus": 0.1 if gpus else 0.5, "num_gpus": gpus}
 
 
 def _summary(parts: PartFiles) -> int:

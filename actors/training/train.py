@@ -166,7 +166,14 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
                 learner=learner,
                 weights=publisher(learner, pool, config.weights),
                 evaluator=PolicyEvaluator(
-                    pool, inputs.validation, validation_spec(config), inputs.prompt, config.reward.parser
+                    pool,
+                    inputs.validation,
+                    # The same draw every time: the curve shows the policy.
+                    config.rollout.sampling_spec(
+                        derive_seed(config.seed, "validation"), config.evaluation.num_completions
+                    ),
+                    inputs.prompt,
+                    config.reward.parser,
                 ),
                 metrics=DashboardMetrics(telemetry, inputs.run_dir.name),
                 read_answer=read_answer,
@@ -176,11 +183,6 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
             pool=pool,
             learner=learner,
         )
-
-
-def validation_spec(config: TrainConfig) -> SamplingSpec:
-    """Validation always draws with the same seed, so that its curve shows the policy and not the draw."""
-    return config.rollout.sampling_spec(derive_seed(config.seed, "validation"), config.evaluation.num_completions)
 
 
 def _start_pool(config: TrainConfig, layout: Layout, group: PlacementGroup) -> RolloutPool:

@@ -7,7 +7,8 @@ first. Whoever looks at ``checkpoints/`` at any moment, or after a crash, finds 
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -123,7 +124,7 @@ def superseded(complete: Sequence[Progress], keep: int) -> list[int]:
 
 def state_text(progress: Progress, files: Mapping[str, int]) -> str:
     """What makes a checkpoint complete: its progress, the packages that wrote it, and the size of every file."""
-    state = {"format": FORMAT, "progress": progress.to_json(), "versions": _versions(), "files": files}
+    state = {"format": FORMAT, "progress": progress.to_json(), "versions": installed_versions(PACKAGES), "files": files}
     return json.dumps(state, indent=2) + "\n"
 
 
@@ -156,13 +157,12 @@ def _read(folder: Path) -> Progress | None:
         return None
 
 
-def _versions() -> dict[str, str]:
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Of those packages that are installed."""
     found = {}
-    for package in PACKAGES:
-        try:
+    for package in packages:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ray_iqa.telemetry.json_lines import JsonLinesLog
+from ray_iqa.telemetry.live_view import TerminalView
 from ray_iqa.telemetry.rollout_log import RolloutLog
 from ray_iqa.telemetry.tensorboard import TensorBoardLog
-from ray_iqa.telemetry.terminal import TerminalView
 from ray_iqa.telemetry.throughput import throughput
 from ray_iqa.types import Answer, ParseFailure, StepRecord
 

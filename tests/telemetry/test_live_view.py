@@ -3,7 +3,7 @@ import math
 
 from rich.console import Console
 
-from ray_iqa.telemetry.terminal import PLAIN_EVERY_S, TREND_WIDTH, TerminalView, _trend
+from ray_iqa.telemetry.live_view import PLAIN_EVERY_S, TREND_WIDTH, TerminalView, _trend
 
 METRICS = {
     "reward/mean": 1.25,
