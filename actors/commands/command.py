@@ -57,8 +57,7 @@ class Command:
         """
         if self.kind is not None:
             options["config"] = load_config(self.kind, options["config"], options.pop("overrides"))
-        code: int = resolve_name(self.run)(**options, **({"stop": stop} if self.stops else {}))
-        return code
+        return int(resolve_name(self.run)(**options, **({"stop": stop} if self.stops else {})))
 
 
 def overrides(text: str = "replaces one value of the file") -> Option:

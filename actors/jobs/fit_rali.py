@@ -157,8 +157,7 @@ def annotation_files(names: Sequence[str]) -> list[str]:
 def _check(config: FitRaliConfig, files: list[str]) -> None:
     """Everything about the annotations that would stop every worker."""
     records = read_records(files)
-    images = fit_images(records, config.fit.target)
-    check_pictures(map(str, images.images))
+    check_pictures(map(str, fit_images(records, config.fit.target).images))
     if config.fit.alignment.enabled:
         RecordedTexts(records, config.fit.backbone.name)
 

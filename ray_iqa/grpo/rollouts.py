@@ -24,9 +24,7 @@ class OnPolicyRollouts:
     """Samples a step when it is asked for, with the weights published last: staleness 0."""
 
     def __init__(self, sampler: Sampler, batches: Batches, spec_for_step: Callable[[int], SamplingSpec]) -> None:
-        self._sampler = sampler
-        self._batches = batches
-        self._spec_for_step = spec_for_step
+        self._sampler, self._batches, self._spec_for_step = sampler, batches, spec_for_step
 
     def batch_for(self, step: int) -> list[RolloutGroup]:
         """Sample the groups of ``step`` now; the sampler prepares the next step while the caller goes on."""
@@ -51,10 +49,8 @@ class PrefetchedRollouts:
 
         Whoever changes the sampler's weights takes ``weights_fixed`` first.
         """
-        self._source = source
-        self._num_steps = num_steps
-        self._checkpoint_every = checkpoint_every
-        self._weights_fixed = weights_fixed
+        self._source, self._weights_fixed = source, weights_fixed
+        self._num_steps, self._checkpoint_every = num_steps, checkpoint_every
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
         self._ahead: tuple[int, Future[list[RolloutGroup]]] | None = None
 

@@ -77,8 +77,7 @@ class LogprobHead(nn.Module):
 
     def __init__(self, output_layer: nn.Linear) -> None:
         super().__init__()
-        self.weight = output_layer.weight
-        self.bias = output_layer.bias
+        self.weight, self.bias = output_layer.weight, output_layer.bias
 
     def forward(self, hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `TokenScorer.forward`; ``hidden`` is [N, H]."""

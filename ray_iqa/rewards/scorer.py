@@ -43,9 +43,7 @@ class GroupRewardScorer:
         """
         if config.type in ("threshold", "gaussian_difference") and label_ranges is None:
             raise ConfigError(f"reward.type {config.type} needs the label range of every training dataset, got none")
-        self._config = config
-        self._prompt = prompt
-        self._label_ranges = label_ranges or {}
+        self._config, self._prompt, self._label_ranges = config, prompt, label_ranges or {}
 
     def score(self, groups: Sequence[RolloutGroup]) -> RewardTable:
         """Rewards of all groups of a step; see `RewardTable` for what each field holds.

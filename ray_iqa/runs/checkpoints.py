@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ray_iqa.errors import CheckpointError
+from ray_iqa.files import PARTIAL
 from ray_iqa.types import Progress
 
 STATE = "state.json"
@@ -43,7 +44,7 @@ class CheckpointStore:
             CheckpointError: a complete checkpoint of this step exists.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        for stray in (*self._folder.glob(".partial-*"), *self._folder.glob(".removed-*")):
+        for stray in (*self._folder.glob(f"{PARTIAL}*"), *self._folder.glob(".removed-*")):
             shutil.rmtree(stray)
         if _read(self._final(step)) is not None:
             raise CheckpointError(
@@ -96,7 +97,7 @@ class CheckpointStore:
         shutil.rmtree(doomed)
 
     def _partial(self, step: int) -> Path:
-        return self._folder / f".partial-step-{step:06d}"
+        return self._folder / f"{PARTIAL}step-{step:06d}"
 
     def _final(self, step: int) -> Path:
         return self._folder / f"step-{step:06d}"

@@ -88,8 +88,7 @@ class RemoteCheckpointStore:
         logs = {name: size for name, size in self._remote.sizes().items() if name.startswith("logs/")}
         for name, size in logs.items():
             local = self._run_dir / name.removeprefix("logs/")
-            same = local.exists() and local.stat().st_size == size and local.suffix == ".parquet"
-            if not same:
+            if not (local.suffix == ".parquet" and local.exists() and local.stat().st_size == size):
                 self._remote.download(name, local)
             self._copied[name.removeprefix("logs/")] = local.stat().st_mtime_ns
 

@@ -43,8 +43,7 @@ class RolloutLog:
     """
 
     def __init__(self, folder: Path, parse: Callable[[str], Answer | ParseFailure]) -> None:
-        self._folder = folder
-        self._parse = parse
+        self._folder, self._parse = folder, parse
         folder.mkdir(parents=True, exist_ok=True)
 
     def log(self, record: StepRecord) -> None:

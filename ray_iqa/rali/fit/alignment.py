@@ -107,9 +107,7 @@ class Aligner:
     """
 
     def __init__(self, module: nn.Module, config: AlignmentConfig, num_steps: int, gather: Gather = alone) -> None:
-        self._module = module
-        self._config = config
-        self._gather = gather
+        self._module, self._config, self._gather = module, config, gather
         self._optimizer = torch.optim.AdamW(parameter_groups(module, config), betas=(0.9, 0.98), eps=1e-6)
         warm_up = max(1, round(config.warmup_fraction * num_steps))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(

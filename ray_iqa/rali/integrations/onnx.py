@@ -19,9 +19,7 @@ class _Graph(nn.Module):
 
     def __init__(self, tower: nn.Module, head: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.tower = tower
-        self.head = head
-        self._preprocessing = preprocessing
+        self.tower, self.head, self._preprocessing = tower, head, preprocessing
 
     def forward(self, images: Tensor) -> Tensor:
         scores: Tensor = self.head(self.tower(self._preprocessing.normalised(images)))

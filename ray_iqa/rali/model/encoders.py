@@ -99,9 +99,7 @@ class TextEncoder:
     """The text tower. RALI never trains it, so texts can be embedded once and kept."""
 
     def __init__(self, model: ClipModel, tokenizer: Tokenizer) -> None:
-        self._model = model
-        self._tokenizer = tokenizer
-        self.context_length = tokenizer.context_length
+        self._model, self._tokenizer, self.context_length = model, tokenizer, tokenizer.context_length
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids [n, context_length]; what does not fit is cut."""
