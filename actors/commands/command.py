@@ -65,8 +65,14 @@ def overrides(text: str = "replaces one value of the file") -> Option:
     return option("overrides", nargs="*", action="extend", metavar="key.path=value", help=text)
 
 
-def job(help: str, kind: type[Section], run: str, *options: Option, stops: bool = False) -> Command:
-    """A command that is described by one YAML file."""
-    folder = "train" if kind.__name__ == "TrainConfig" else "rali"
+def job(
+    help: str,
+    kind: type[Section],
+    run: str,
+    *options: Option,
+    folder: str = "rali",
+    stops: bool = False,
+) -> Command:
+    """A command that is described by one YAML file, such as those in ``configs/<folder>/``."""
     config = option("--config", required=True, help=f"YAML file, see configs/{folder}/")
     return Command(help, run, (config, overrides(), *options), stops=stops, kind=kind)

@@ -31,6 +31,7 @@ JOBS = {
             help="write a trace of one update and the timeline of all actors",
         ),
         CHANGE_LEARNING,
+        folder="train",
         stops=True,
     ),
     "export": Command(
@@ -50,7 +51,12 @@ JOBS = {
             ),
         ),
     ),
-    "doctor": job("check this machine or a cluster against a training config", TrainConfig, "actors.doctor.doctor:run"),
+    "doctor": job(
+        "check this machine or a cluster against a training config",
+        TrainConfig,
+        "actors.doctor.doctor:run",
+        folder="train",
+    ),
     "submit": Command(
         "run a command on a cluster under a name; again: attach or resume",
         "actors.cluster.submit:run",
