@@ -139,7 +139,7 @@ def test_a_missing_model_or_package_is_one_sentence(
     said = refusal([*EVAL, "--model", str(start.policy), *data, "--decoding", "greedy", "--samples", "4"], capsys)
     assert "--samples is for sampled decoding, got --decoding greedy" in said
     said = refusal([*EVAL, "--model", "csv:/nowhere.csv:x", *data], capsys)
-    assert said == "ray-iqa: no manifest at /nowhere.csv\n"
+    assert said == "ray-iqa: no table at /nowhere.csv\n"
     (tmp_path / "scorer").mkdir()
     (tmp_path / "scorer" / "rali.json").write_text("{}")
     done = run([*EVAL, "--model", str(tmp_path / "scorer"), *data])
