@@ -126,7 +126,7 @@ def our_step(policy: PolicyConfig, images: list[LabelledImage], arguments: argpa
         marks.append(time.perf_counter())
         snapshot = learner.snapshot(512 * 2**20)
         assert snapshot is not None
-        sampler.install(snapshot, 0.01)
+        sampler.weights.install(snapshot)
         marks.append(time.perf_counter())
         drawn = {len(completion.token_ids) for group in groups for completion in group.completions}
         assert drawn == {arguments.tokens}, drawn

@@ -206,7 +206,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """A fixed answer to a fixed picture (see `backends.canary`) with the learner's own log-probabilities.
+    """An answer of the policy, with the learner's log-probabilities of it about the picture of `weights.canary`.
 
     A sampler that holds the same weights must find the same numbers.
     """
@@ -239,4 +239,5 @@ class WeightReceipt:
 
     policy_version: int
     num_tensors: int
-    canary_max_abs: float  # largest |log-probability difference|; NaN without a canary
+    canary_mean_abs: float  # |log-probability difference| over the canary's tokens; NaN without a canary
+    canary_max_abs: float

@@ -6,6 +6,7 @@ worker on its way while another one is ready.
 """
 
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class Fleet:
     Args:
         launch: Creates the actor of a slot.
         rollout: Deadlines, and how many slots are reserved.
-        weights: Deadline and canary of an install.
+        weights: Deadline of an install.
         wait_s: How long a run without any worker waits for resources.
         needs: Says needed, registered and free resources.
     """
@@ -171,12 +172,12 @@ class Fleet:
 
     def _join(self, worker: Worker) -> None:
         if self.snapshot is None:
-            initial = WeightReceipt(policy_version=0, num_tensors=0, canary_max_abs=float("nan"))
+            initial = WeightReceipt(policy_version=0, num_tensors=0, canary_mean_abs=math.nan, canary_max_abs=math.nan)
             self._be_ready(worker, initial)
             return
         worker.stage = "joining"
         worker.calls.clear()
-        install = worker.handle.install.remote(self.snapshot(), self.weights.canary_max_abs)
+        install = worker.handle.install.remote(self.snapshot())
         self.send(worker, install, self.weights.phase_deadline_s)
 
     def _be_ready(self, worker: Worker, receipt: WeightReceipt) -> None:

@@ -39,8 +39,8 @@ from ray_iqa.telemetry.terminal import say
 from ray_iqa.types import LearnerUpdate, Progress, TrainingBatch, WeightReceipt, WeightSnapshot
 
 if TYPE_CHECKING:
-    from actors.training.receivers import ActorReceivers
     from ray_iqa.backends.deepspeed.broadcast import Broadcaster
+    from ray_iqa.backends.weights.send import Receivers
 
 logger = logging.getLogger(__name__)
 Checkpoints = CheckpointStore | RemoteCheckpointStore
@@ -102,7 +102,7 @@ class LearnerRank:
         return None if adapters is None else AdaptedBase(self._base, adapters), True
 
     def broadcast(
-        self, receivers: "ActorReceivers", gpus_per_engine: int, weights: WeightTransferConfig
+        self, receivers: "Receivers", gpus_per_engine: int, weights: WeightTransferConfig
     ) -> list[WeightReceipt]:
         """This rank's part of a GPU broadcast; receipts on rank 0."""
         if self._broadcaster is None:
@@ -110,7 +110,7 @@ class LearnerRank:
 
             host = ray.util.get_node_ip_address()
             self._broadcaster = Broadcaster(self._learner, int(os.environ["RANK"]), weights, host)
-        return self._broadcaster.broadcast(receivers, receivers.fleet, gpus_per_engine)
+        return self._broadcaster.broadcast(receivers, gpus_per_engine)
 
     def export(self, target: str) -> None:
         """Write the policy as a plain Hugging Face folder, also to a URI."""

@@ -1,7 +1,7 @@
 """One rollout worker: a vLLM engine in a process of its own."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -9,24 +9,19 @@ import ray
 from actors.cluster.engine_start import engine_start
 from actors.cluster.processes import ProcessPlace, announce_process
 from actors.training.adapted_base import AdaptedBase
+from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
-from ray_iqa.types import (
-    Canary,
-    LabelledImage,
-    RolloutGroup,
-    SamplingSpec,
-    TensorSpec,
-    WeightReceipt,
-    WeightSnapshot,
-)
+from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot
 
 
 class RolloutWorker:
     """Answers `enter` when its process runs, and everything else after `start`."""
 
-    def __init__(self, policy: PolicyConfig, rollout: VllmRolloutConfig, transfer_backend: str | None = None) -> None:
-        self._settings = policy, rollout, transfer_backend
+    def __init__(
+        self, policy: PolicyConfig, rollout: VllmRolloutConfig, weights: WeightTransferConfig | None = None
+    ) -> None:
+        self._settings = policy, rollout, weights
 
     def enter(self) -> ProcessPlace:
         """Where this process runs; until it answers, the worker waits for resources."""
@@ -51,26 +46,14 @@ class RolloutWorker:
         """See `protocols.Sampler.prepare`."""
         self._sampler.prepare(images)
 
-    def install(self, snapshot: WeightSnapshot | AdaptedBase, canary_max_abs: float) -> WeightReceipt:
-        """Take over the learner's weights; see `VllmSampler.install`."""
-        whole = snapshot.whole() if isinstance(snapshot, AdaptedBase) else snapshot
-        return self._sampler.install(whole, canary_max_abs)
+    def install(self, snapshot: WeightSnapshot | AdaptedBase) -> WeightReceipt:
+        """Take over the learner's weights; see `WeightInstaller.install`."""
+        return self._sampler.weights.install(snapshot.whole() if isinstance(snapshot, AdaptedBase) else snapshot)
 
-    def join_transfer(self, init_info: Mapping[str, Any]) -> None:
-        """See `VllmSampler.join_transfer`."""
-        self._sampler.join_transfer(init_info)
-
-    def start_update(self, manifest: Sequence[TensorSpec]) -> None:
-        """See `VllmSampler.start_update`."""
-        self._sampler.start_update(manifest)
-
-    def receive_chunk(self, update_info: Mapping[str, Any]) -> None:
-        """See `VllmSampler.receive_chunk`."""
-        self._sampler.receive_chunk(update_info)
-
-    def finish_update(self, policy_version: int, canary: Canary | None, canary_max_abs: float) -> WeightReceipt:
-        """See `VllmSampler.finish_update`."""
-        return self._sampler.finish_update(policy_version, canary, canary_max_abs)
+    def take_broadcast(self, phase: str, *arguments: Any) -> WeightReceipt | None:  # noqa: ANN401 - of the phase
+        """One phase of a broadcast: the method of `WeightInstaller` that has its name."""
+        receipt: WeightReceipt | None = getattr(self._sampler.weights, phase)(*arguments)
+        return receipt
 
 
 RolloutActor = ray.remote(RolloutWorker)

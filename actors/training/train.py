@@ -187,11 +187,10 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
 
 def _start_pool(config: TrainConfig, layout: Layout, group: PlacementGroup) -> RolloutPool:
     environment = worker_environment(config.rollout.num_threads, config.cluster.device)
-    transfer_backend = None if config.weights.type == "object_store" else config.weights.type
 
     def launch(slot: int) -> Handle:
         return RolloutActor.options(runtime_env=environment, **rollout_options(config, layout, group, slot)).remote(
-            config.policy, config.rollout, transfer_backend
+            config.policy, config.rollout, config.weights
         )
 
     needs = partial(supply, total(layout.bundles))

@@ -3,12 +3,12 @@
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import ray
 
 from actors.cluster.processes import Handle
 from actors.training.learner import LearnerGroup
-from actors.training.receivers import ActorReceivers
 from actors.training.rollout_pool import RolloutPool
 from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.errors import WeightTransferError
@@ -65,8 +65,25 @@ class BroadcastPublisher:
         return self._learner.snapshot(self._config)
 
     def _send(self, workers: Sequence[Handle], gpus_per_engine: int) -> list[WeightReceipt]:
-        receivers = ActorReceivers(workers, self._config)
+        receivers = ActorReceivers(workers, self._config.phase_deadline_s)
         return self._learner.broadcast(receivers, gpus_per_engine, self._config)
+
+
+class ActorReceivers:
+    """`send.Receivers` over rollout actors; travels to learner rank 0, which drives them."""
+
+    def __init__(self, workers: Sequence[Handle], deadline_s: float) -> None:
+        self._workers, self._deadline_s = list(workers), deadline_s
+
+    @property
+    def fleet(self) -> tuple[str, ...]:
+        """Identities of the workers."""
+        return tuple(worker._actor_id.hex() for worker in self._workers)
+
+    def __call__(self, phase: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """See `send.Receivers`."""
+        calls = zip(self._workers, arguments, strict=True)
+        return ray.get([worker.take_broadcast.remote(phase, *own) for worker, own in calls], timeout=self._deadline_s)
 
 
 def publisher(learner: LearnerGroup, pool: RolloutPool, config: WeightTransferConfig) -> WeightPublisher:
@@ -87,6 +104,7 @@ def receipt_metrics(receipts: Sequence[WeightReceipt], policy_version: int) -> d
                 f"every rollout worker must hold policy version {policy_version}, one holds {receipt.policy_version}"
             )
     return {
+        "publish/canary_mean_abs": max(receipt.canary_mean_abs for receipt in receipts),
         "publish/canary_max_abs": max(receipt.canary_max_abs for receipt in receipts),
         "publish/tensors": float(receipts[0].num_tensors),
     }

@@ -70,7 +70,7 @@ def _policy_cost(
     began = time.perf_counter()
     sampler.sample(images, spec)
     seconds = time.perf_counter() - began
-    return _cost(sum(prod(shape) for shape in sampler.expected_parameters().values()), seconds, len(images))
+    return _cost(sum(prod(shape) for shape in sampler.weights.expected.values()), seconds, len(images))
 
 
 def _rali_cost(folder: str, images: Sequence[LabelledImage], num_threads: int | None, device: str) -> ScorerCost:

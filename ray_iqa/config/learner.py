@@ -75,7 +75,14 @@ class WeightTransferConfig(Section):
     between GPUs and ipc shares GPU memory with a colocated engine, adapters merged."""
     chunk_mib: PositiveInt = 512
     """Largest piece gathered from ZeRO-3 shards, and sent, at a time."""
-    canary_max_abs: PositiveFloat = 0.5
-    """Largest allowed |log-probability difference| of the canary; about 0.5 suits bfloat16, 0.01 float32."""
+    canary_max_mean: PositiveFloat | None = None
+    """Largest allowed mean |log-probability of the sampler - of the learner| on the canary, an answer that the policy
+    gave; null: the square root of the rounding unit of ``policy.dtype``, .088 for bfloat16. Above half of it a line
+    warns, above it the weights count as not taken over."""
     phase_deadline_s: PositiveFloat = 300.0
     """A phase of the transaction that takes longer fails it."""
+
+    @property
+    def transfer_backend(self) -> str | None:
+        """Which of vLLM's weight transfer engines takes them; None: snapshots are installed."""
+        return None if self.type == "object_store" else self.type

@@ -1,6 +1,7 @@
 """The one decode function: every part of the project sees the same pixels of a file."""
 
 import io
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,11 +84,23 @@ def check_shape(size: tuple[int, int], name: str, max_aspect_ratio: float = MAX_
         )
 
 
+def plain_file(path: str | Path) -> Path:
+    """``path``, whose content can be read to an end: no folder, and no pipe or device, which nobody may ever close.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it is something else.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError("it is a folder, a pipe or a device, not a file")
+    return Path(path)
+
+
 @contextmanager
 def _opened(source: str | Path | bytes, name: str, max_pixels: int, max_aspect_ratio: float) -> Iterator[Image.Image]:
     """The picture with its header read and found within the limits; what goes wrong inside is a `DataError`."""
     try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else text_path(source)
+        file = io.BytesIO(source) if isinstance(source, bytes) else plain_file(text_path(source))
         with Image.open(file, formats=FORMATS) as image:
             _check_num_pixels(image, max_pixels, name)
             check_shape(image.size, name, max_aspect_ratio)

@@ -46,23 +46,17 @@ class StandInWorker:
         self._fail("prepare")
         self._prepared = list(images)
 
-    def install(self, snapshot: WeightSnapshot, canary_max_abs: float) -> WeightReceipt:  # noqa: ARG002 - the contract
+    def install(self, snapshot: WeightSnapshot) -> WeightReceipt:
         self._fail("install")
-        self._version = snapshot.policy_version
-        return WeightReceipt(policy_version=self._version, num_tensors=1, canary_max_abs=0.0)
+        return self._holds(snapshot.policy_version)
 
-    def join_transfer(self, init_info: dict[str, Any]) -> None:
-        pass
+    def take_broadcast(self, phase: str, *arguments: Any) -> WeightReceipt | None:  # noqa: ANN401 - of the phase
+        self._fail(phase)
+        return self._holds(arguments[0]) if phase == "finish" else None
 
-    def start_update(self, manifest: Sequence[object]) -> None:
-        pass
-
-    def receive_chunk(self, update_info: dict[str, Any]) -> None:  # noqa: ARG002 - the contract
-        self._fail("receive")
-
-    def finish_update(self, policy_version: int, canary: object, canary_max_abs: float) -> WeightReceipt:  # noqa: ARG002
-        self._version = policy_version
-        return WeightReceipt(policy_version=policy_version, num_tensors=1, canary_max_abs=0.0)
+    def _holds(self, version: int) -> WeightReceipt:
+        self._version = version
+        return WeightReceipt(policy_version=version, num_tensors=1, canary_mean_abs=0.0, canary_max_abs=0.0)
 
     def _record(self, num_images: int) -> None:
         """Who sampled how many, for tests that ask."""

@@ -29,7 +29,7 @@ def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Pa
     picture = tmp_path / "picture.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (56, 84, 3), dtype=np.uint8)).save(picture)
     batch = _batch(PolicyInputs(policy), picture)
-    weights = WeightTransferConfig(canary_max_abs=1e-3)
+    weights = WeightTransferConfig()
 
     store = CheckpointStore(str(tmp_path), 1)
     learner = LearnerGroup([LearnerActor.remote()], policy, LEARNER, store, num_steps=4, seed=0)
@@ -40,7 +40,7 @@ def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Pa
     for version in 1, 2:
         learner.update(batch)
         snapshot = learner.snapshot(weights)
-        receipt = ray.get(worker.install.remote(snapshot, weights.canary_max_abs))
+        receipt = ray.get(worker.install.remote(snapshot))
         assert receipt.policy_version == version
         published.append(ray.get(snapshot))
     learner.close()

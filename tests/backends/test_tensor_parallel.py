@@ -18,6 +18,6 @@ def test_a_snapshot_reaches_both_workers(tmp_path: Path) -> None:
     for version in (1, 2):
         perturb(model, seed=version)
         canary = make_canary(model, inputs)
-        assert sampler.install(pack_snapshot(model, version, canary), 1e-3).canary_max_abs < 1e-3
+        assert sampler.weights.install(pack_snapshot(model, version, canary)).canary_max_abs < 1e-3
         assert sampler.sample(images[:2], SPEC)[0].policy_version == version
     sampler.close()

@@ -64,11 +64,11 @@ def test_weights_stay_until_the_images_are_done(bench: SimpleNamespace) -> None:
     snapshot = pack_snapshot(load_model(bench.policy), 0)
     bench.sampler.sample(bench.images[:2], LONG, leave=SLOTS - 1)
     with pytest.raises(WeightTransferError, match="images are being sampled"):
-        bench.sampler.install(snapshot, 0.5)
+        bench.sampler.weights.install(snapshot)
     with pytest.raises(WeightTransferError, match="images are being sampled"):
-        bench.sampler.start_update(snapshot.manifest)
+        bench.sampler.weights.start(snapshot.manifest)
     bench.sampler.sample([], LONG)
-    assert bench.sampler.install(snapshot, 0.5).policy_version == 0
+    assert bench.sampler.weights.install(snapshot).policy_version == 0
     assert rows(bench.sampler.sample(bench.images, LONG)) == rows(bench.together)
 
 

@@ -47,7 +47,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def model(bench: SimpleNamespace) -> Iterator[torch.nn.Module]:
     """A transformers model to change and install; afterwards the sampler gets its first weights back."""
     yield load_model(bench.policy)
-    bench.sampler.install(pack_snapshot(load_model(bench.policy), 0), 0.5)
+    bench.sampler.weights.install(pack_snapshot(load_model(bench.policy), 0))
 
 
 def same(one: RolloutGroup, other: RolloutGroup) -> bool:
@@ -131,7 +131,7 @@ def test_logprobs_are_those_of_transformers_before_and_after_many_installs(
     for version in range(13):
         if version:
             perturb(model, seed=version)
-            bench.sampler.install(pack_snapshot(model, version), 0.5)
+            bench.sampler.weights.install(pack_snapshot(model, version))
         if version % 6 == 0:
             groups = bench.sampler.sample(images, replace(SPEC, temperature=0.7, top_k=50))
             # Of shorter prompts no block is cached, so nothing stale could be found again.
@@ -146,7 +146,7 @@ def test_banned_tokens_are_never_drawn(bench: SimpleNamespace, model: torch.nn.M
     banned = list(bench.inputs.banned_token_ids)
     with torch.no_grad():  # whatever the hidden state's sign, half of the banned tokens are far ahead of all others
         model.lm_head.weight[banned] = 5.0 * (-1.0) ** torch.arange(len(banned))[:, None]
-    bench.sampler.install(pack_snapshot(model, 1), 0.5)
+    bench.sampler.weights.install(pack_snapshot(model, 1))
     groups = bench.sampler.sample(bench.images, SPEC)
     drawn = np.concatenate([completion.token_ids for group in groups for completion in group.completions])
     assert not np.isin(drawn, banned).any()
@@ -163,7 +163,7 @@ def test_the_end_of_the_turn_stops_and_is_kept(bench: SimpleNamespace, model: to
     hidden = torch.ones(model.lm_head.in_features)
     with torch.no_grad():
         model.lm_head.weight[stop] = 5.0 * hidden
-    bench.sampler.install(pack_snapshot(model, 1), 0.5)
+    bench.sampler.weights.install(pack_snapshot(model, 1))
     stopped = [c for g in bench.sampler.sample(bench.images, SPEC) for c in g.completions if c.finish_reason == "stop"]
     assert stopped
     for completion in stopped:
@@ -175,7 +175,9 @@ def test_the_end_of_the_turn_stops_and_is_kept(bench: SimpleNamespace, model: to
 
 def test_scoring_repeats_the_logprobs_of_sampling(bench: SimpleNamespace) -> None:
     group = bench.sampler.sample(bench.images[5:6], SPEC)[0]
-    prompt_token_ids, logprobs = bench.sampler.score(load_image(group.image.image_path), group.completions[0].token_ids)
+    prompt_token_ids, logprobs = bench.sampler.logprobs_of(
+        load_image(group.image.image_path), group.completions[0].token_ids
+    )
     np.testing.assert_array_equal(prompt_token_ids, group.prompt_token_ids)
     np.testing.assert_allclose(logprobs, group.completions[0].logprobs, atol=1e-5)
 
@@ -220,14 +222,14 @@ def test_a_refused_request_names_the_reason(bench: SimpleNamespace) -> None:
     with pytest.raises(ConfigError, match="temperature"):
         bench.sampler.sample(bench.images[:1], replace(SPEC, temperature=3.0))
     with pytest.raises(ConfigError, match=str(ROLLOUT.max_model_len)):
-        bench.sampler.score(load_image(bench.images[0].image_path), np.full(ROLLOUT.max_model_len, 40, np.int32))
+        bench.sampler.logprobs_of(load_image(bench.images[0].image_path), np.full(ROLLOUT.max_model_len, 40, np.int32))
     assert len(bench.sampler.sample(bench.images[:2], SPEC)) == 2
 
 
 def test_expected_parameters_are_those_of_transformers(bench: SimpleNamespace) -> None:
     model = load_model(bench.policy)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    assert bench.sampler.expected_parameters() == shapes
+    assert bench.sampler.weights.expected == shapes
     assert any(name.startswith("model.visual.") for name in shapes)
 
 
@@ -240,7 +242,7 @@ def test_a_prepared_image_is_not_read_again_whatever_the_weights(
     perturb(model, seed=6)
     bench.sampler.prepare([image])
     path.unlink()
-    bench.sampler.install(pack_snapshot(model, 1), 0.5)
+    bench.sampler.weights.install(pack_snapshot(model, 1))
     [prepared] = bench.sampler.sample([image], SPEC)
     [fresh] = bench.sampler.sample([bench.images[4]], SPEC)
     assert same(prepared, fresh)

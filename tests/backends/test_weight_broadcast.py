@@ -24,11 +24,12 @@ from vllm_policies import (
 
 from ray_iqa.backends.vllm.sampler import VllmSampler
 from ray_iqa.backends.weights.send import WeightSender
+from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.policy.inputs import PolicyInputs
-from ray_iqa.types import Canary, TensorSpec, WeightReceipt
+from ray_iqa.types import WeightReceipt
 
 LIMIT = 1e-3
 
@@ -39,24 +40,19 @@ class OneSampler:
     def __init__(self, sampler: VllmSampler) -> None:
         self.sampler = sampler
 
-    def join_transfer(self, init_infos: Sequence[dict[str, Any]]) -> None:
-        self.sampler.join_transfer(init_infos[0])
+    @property
+    def fleet(self) -> tuple[str, ...]:
+        return ("the only one",)
 
-    def start_update(self, manifest: Sequence[TensorSpec]) -> None:
-        self.sampler.start_update(manifest)
-
-    def receive_chunk(self, update_info: dict[str, Any]) -> None:
-        self.sampler.receive_chunk(update_info)
-
-    def finish_update(self, policy_version: int, canary: Canary | None) -> list[WeightReceipt]:
-        return [self.sampler.finish_update(policy_version, canary, LIMIT)]
+    def __call__(self, phase: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return [getattr(self.sampler.weights, phase)(*arguments[0])]
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     folder = tmp_path_factory.mktemp("broadcast")
     policy = tied(tiny_policy(folder / "policy", "qwen2_5_vl"))
-    sampler = VllmSampler(policy, ROLLOUT, transfer_backend="gloo")
+    sampler = VllmSampler(policy, ROLLOUT, WeightTransferConfig().model_copy(update={"type": "gloo"}))
     yield SimpleNamespace(
         policy=policy, sampler=sampler, inputs=PolicyInputs(policy), images=noise_pictures(folder)[:3]
     )
@@ -76,7 +72,7 @@ def model(bench: SimpleNamespace) -> Iterator[torch.nn.Module]:
     model = load_model(bench.policy)
     yield model
     GlooEngine.breaks_at = "nothing"
-    bench.sampler.install(pack_snapshot(load_model(bench.policy), 0), LIMIT)
+    bench.sampler.weights.install(pack_snapshot(load_model(bench.policy), 0))
 
 
 @pytest.fixture
@@ -138,7 +134,7 @@ def test_a_failed_broadcast_is_repaired_by_a_snapshot(
     with pytest.raises(WeightTransferError):
         send(sender, bench, model, 5)
     canary = make_canary(model, bench.inputs)
-    assert bench.sampler.install(pack_snapshot(model, 5, canary), LIMIT).canary_max_abs < LIMIT
+    assert bench.sampler.weights.install(pack_snapshot(model, 5, canary)).canary_max_abs < LIMIT
 
 
 def test_a_parameter_that_never_arrives_is_named(
@@ -156,7 +152,7 @@ def test_a_parameter_that_never_arrives_is_named(
 def test_vllm_itself_accepts_an_update_that_lacks_a_parameter(
     model: torch.nn.Module, sender: WeightSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ray_iqa.backends.weights.receive.check_coverage", lambda *_: None)
+    monkeypatch.setattr("ray_iqa.backends.vllm.weight_installer.check_coverage", lambda *_: None)
     incomplete = [part for part in chunks(model, 1) if part[0][0] != "model.visual.merger.mlp.0.bias"]
     assert sender.send(pack_snapshot(model, 7).manifest, incomplete, 7, None)[0].policy_version == 7
 
@@ -173,7 +169,7 @@ def test_an_update_whose_sender_vanished_is_given_up(
     bench: SimpleNamespace, model: torch.nn.Module, sender: WeightSender
 ) -> None:
     send(sender, bench, model, 9)
-    bench.sampler.start_update(pack_snapshot(model, 10).manifest)
+    bench.sampler.weights.start(pack_snapshot(model, 10).manifest)
     with pytest.raises(WeightTransferError, match="failed"):
         bench.sampler.sample(bench.images, SPEC)
     perturb(model, seed=10)
@@ -201,5 +197,5 @@ def test_an_image_seen_before_is_encoded_anew(
         with pytest.raises(WeightTransferError, match="canary"):
             send(sender, bench, model, 12)
     assert send(sender, bench, model, 12).canary_max_abs < LIMIT
-    _, logprobs = bench.sampler.score(load_image(image.image_path), before.token_ids)
+    _, logprobs = bench.sampler.logprobs_of(load_image(image.image_path), before.token_ids)
     assert np.abs(logprobs - before.logprobs).max() > 0.01

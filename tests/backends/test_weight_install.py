@@ -40,7 +40,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
 @pytest.fixture
 def model(bench: SimpleNamespace) -> Iterator[torch.nn.Module]:
     yield load_model(bench.policy)
-    bench.sampler.install(pack_snapshot(load_model(bench.policy), 0), 0.01)
+    bench.sampler.weights.install(pack_snapshot(load_model(bench.policy), 0))
 
 
 def drawn(groups: list[RolloutGroup]) -> list[bytes]:
@@ -49,7 +49,7 @@ def drawn(groups: list[RolloutGroup]) -> list[bytes]:
 
 def test_installing_the_same_weights_changes_no_bit(bench: SimpleNamespace, model: torch.nn.Module) -> None:
     before = drawn(bench.sampler.sample(bench.images, SPEC))
-    receipt = bench.sampler.install(pack_snapshot(model, 7), 0.01)
+    receipt = bench.sampler.weights.install(pack_snapshot(model, 7))
     assert (receipt.policy_version, receipt.num_tensors) == (7, len(list(model.parameters())))
     assert np.isnan(receipt.canary_max_abs)
     after = bench.sampler.sample(bench.images, SPEC)
@@ -61,7 +61,7 @@ def test_the_canary_agrees_and_the_answers_change(bench: SimpleNamespace, model:
     before = drawn(bench.sampler.sample(bench.images, SPEC))
     perturb(model, seed=1)
     canary = make_canary(model, bench.inputs)
-    receipt = bench.sampler.install(pack_snapshot(model, 1, canary), 1e-3)
+    receipt = bench.sampler.weights.install(pack_snapshot(model, 1, canary))
     assert 0.0 <= receipt.canary_max_abs < 1e-3
     assert drawn(bench.sampler.sample(bench.images, SPEC)) != before
 
@@ -73,10 +73,10 @@ def test_a_wrong_canary_silences_the_sampler_until_a_whole_snapshot(
     canary = make_canary(model, bench.inputs)
     logprobs = np.array([log_probability, *canary.logprobs[1:]], np.float32)
     with pytest.raises(WeightTransferError, match="canary"):
-        bench.sampler.install(pack_snapshot(model, 1, replace(canary, logprobs=logprobs)), 0.01)
+        bench.sampler.weights.install(pack_snapshot(model, 1, replace(canary, logprobs=logprobs)))
     with pytest.raises(WeightTransferError, match="failed"):
         bench.sampler.sample(bench.images, SPEC)
-    bench.sampler.install(pack_snapshot(model, 2, canary), 0.01)
+    bench.sampler.weights.install(pack_snapshot(model, 2, canary))
     assert bench.sampler.sample(bench.images, SPEC)[0].policy_version == 2
 
 
@@ -84,7 +84,7 @@ def test_a_canary_read_differently_by_the_learner_is_refused(bench: SimpleNamesp
     canary = make_canary(model, bench.inputs)
     shorter = replace(canary, prompt_token_ids=canary.prompt_token_ids[:-1])
     with pytest.raises(WeightTransferError, match="same prompt"):
-        bench.sampler.install(pack_snapshot(model, 1, shorter), 0.01)
+        bench.sampler.weights.install(pack_snapshot(model, 1, shorter))
 
 
 def without_a_parameter(snapshot: WeightSnapshot) -> WeightSnapshot:
@@ -124,8 +124,8 @@ def test_a_manifest_that_does_not_fit_leaves_the_old_weights(
     before = drawn(bench.sampler.sample(bench.images[:1], SPEC))
     perturb(model, seed=2)
     with pytest.raises(WeightTransferError, match=message):
-        bench.sampler.install(damage(pack_snapshot(model, 1)), 0.01)
-    assert bench.sampler.policy_version == 0
+        bench.sampler.weights.install(damage(pack_snapshot(model, 1)))
+    assert bench.sampler.weights.policy_version == 0
     assert drawn(bench.sampler.sample(bench.images[:1], SPEC)) == before
 
 
@@ -136,17 +136,17 @@ def test_a_snapshot_cut_off_inside_is_repaired_by_a_whole_one(bench: SimpleNames
     up = [spec.name for spec in whole.manifest].index("model.language_model.layers.0.mlp.up_proj.weight")
     cut = replace(whole, values=(*whole.values[:up], whole.values[up][:4], *whole.values[up + 1 :]))
     with pytest.raises(WeightTransferError, match=r"up_proj.* bytes, the snapshot has 4"):
-        bench.sampler.install(cut, 0.01)
+        bench.sampler.weights.install(cut)
     with pytest.raises(WeightTransferError, match="failed"):
         bench.sampler.sample(bench.images, SPEC)
-    bench.sampler.install(whole, 0.01)
+    bench.sampler.weights.install(whole)
     assert drawn(bench.sampler.sample(bench.images, SPEC)) == before
 
 
 def test_the_engine_keeps_no_view_of_the_snapshot(bench: SimpleNamespace, model: torch.nn.Module) -> None:
     before = drawn(bench.sampler.sample(bench.images, SPEC))
     snapshot = pack_snapshot(model, 1)
-    bench.sampler.install(snapshot, 0.01)
+    bench.sampler.weights.install(snapshot)
     for value in snapshot.values:
         value.flags.writeable = True
         value[:] = 0
@@ -164,7 +164,7 @@ def test_bfloat16_snapshots_are_read_in_place(bench: SimpleNamespace, model: tor
         for parameter in rounded.parameters():
             parameter.copy_(parameter.to(torch.bfloat16))
     canary = make_canary(rounded, bench.inputs)
-    assert bench.sampler.install(replace(snapshot, canary=canary), 1e-3).canary_max_abs < 1e-3
+    assert bench.sampler.weights.install(replace(snapshot, canary=canary)).canary_max_abs < 1e-3
 
 
 ADAPTED = ["model.language_model.layers.0.self_attn.q_proj.weight", "model.visual.blocks.0.mlp.up_proj.weight"]
@@ -195,13 +195,13 @@ def with_adapters(base: WeightSnapshot, model: torch.nn.Module) -> WeightSnapsho
 def test_adapters_are_merged_with_their_base(bench: SimpleNamespace, model: torch.nn.Module) -> None:
     adapted = with_adapters(pack_snapshot(model, 1), model)
     canary = make_canary(model, bench.inputs)
-    assert bench.sampler.install(replace(adapted, canary=canary), 1e-3).canary_max_abs < 1e-3
+    assert bench.sampler.weights.install(replace(adapted, canary=canary)).canary_max_abs < 1e-3
     after = drawn(bench.sampler.sample(bench.images, SPEC))
-    bench.sampler.install(pack_snapshot(model, 2, canary), 1e-3)
+    bench.sampler.weights.install(pack_snapshot(model, 2, canary))
     assert drawn(bench.sampler.sample(bench.images, SPEC)) == after
     lost = replace(adapted, manifest=adapted.manifest[:-2], values=adapted.values[:-2], canary=canary)
     with pytest.raises(WeightTransferError, match="canary"):
-        bench.sampler.install(lost, 1e-3)
+        bench.sampler.weights.install(lost)
 
 
 def test_adapters_that_do_not_fit_are_refused(bench: SimpleNamespace, model: torch.nn.Module) -> None:
@@ -213,8 +213,8 @@ def test_adapters_that_do_not_fit_are_refused(bench: SimpleNamespace, model: tor
         (*others, replace(up, shape=(up.shape[0], 2))): "must change a matrix",
     }.items():
         with pytest.raises(WeightTransferError, match=message):
-            bench.sampler.install(replace(adapted, manifest=damaged), 0.01)
-    assert bench.sampler.policy_version == 0
+            bench.sampler.weights.install(replace(adapted, manifest=damaged))
+    assert bench.sampler.weights.policy_version == 0
 
 
 def test_tied_embeddings_travel_once_and_reach_the_output(tmp_path: Path) -> None:
@@ -225,9 +225,9 @@ def test_tied_embeddings_travel_once_and_reach_the_output(tmp_path: Path) -> Non
     tied.save_pretrained(policy.model, save_original_format=False)
     tied = load_model(policy)
     sampler = VllmSampler(policy, ROLLOUT)
-    assert "lm_head.weight" not in sampler.expected_parameters()
+    assert "lm_head.weight" not in sampler.weights.expected
     for version in 1, 2:
         perturb(tied, seed=version)
         canary = make_canary(tied, PolicyInputs(policy))
-        assert sampler.install(pack_snapshot(tied, version, canary), 1e-3).canary_max_abs < 1e-3
+        assert sampler.weights.install(pack_snapshot(tied, version, canary)).canary_max_abs < 1e-3
     sampler.close()

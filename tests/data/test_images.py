@@ -1,6 +1,7 @@
 """Awkward image files against pixels known by construction."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ray_iqa.data.checks.files import inspect_images
 from ray_iqa.data.images import load_image, picture_or_reason, picture_size
+from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
 
 
@@ -238,3 +241,14 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         load_image(tmp_path / "gone.png")
     with pytest.raises(DataError, match="cannot decode"):
         load_image(tmp_path)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_device_is_refused_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero")):
+        with pytest.raises(DataError, match="not a file"):
+            load_image(path)
+    row = ManifestRow(dataset="d", image_id="a", path=str(tmp_path / "pipe.png"), mos=1.0, direction="higher")
+    [fact] = inspect_images([row])
+    assert fact.is_missing

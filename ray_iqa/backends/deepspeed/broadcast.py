@@ -1,6 +1,6 @@
 """One learner rank's part in broadcasting weights GPU to GPU.
 
-Not run on a GPU yet; `weights.send` and `weights.receive`, which it drives, are tested with a gloo transport on a CPU.
+Not run on a GPU yet; both ends, `weights.send` and `vllm.weight_installer`, are tested with a gloo transport on a CPU.
 """
 
 from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
@@ -19,15 +19,15 @@ class Broadcaster:
         self._sender: WeightSender | None = None
         self._fleet: tuple[str, ...] = ()
 
-    def broadcast(self, receivers: Receivers, fleet: tuple[str, ...], gpus_per_engine: int) -> list[WeightReceipt]:
+    def broadcast(self, receivers: Receivers, gpus_per_engine: int) -> list[WeightReceipt]:
         """Send the current weights to all samplers; receipts on rank 0, nothing elsewhere.
 
-        ``fleet`` names the samplers: when it differs from the last call's, a new group is formed.
+        When they are others than in the last call, a new group is formed.
 
         Raises:
             WeightTransferError: see `WeightSender.send`.
         """
-        canary = self._learner.canary()
+        canary, fleet = self._learner.canary(), receivers.fleet
         chunks = self._learner.weight_chunks(self._config.chunk_mib * 2**20)
         transport = self._transport(len(fleet), gpus_per_engine)
         if self._rank > 0:

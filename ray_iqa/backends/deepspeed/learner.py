@@ -17,7 +17,7 @@ from ray_iqa.backends.deepspeed.engine import DeepSpeedEngine, frozen_engine, jo
 from ray_iqa.backends.deepspeed.rank_checkpoint import is_needed, load_rank, save_rank
 from ray_iqa.backends.deepspeed.step_gradients import StepGradients
 from ray_iqa.backends.profiling import TracedCall
-from ray_iqa.backends.weights.canary import CANARY_ANSWER, canary_picture
+from ray_iqa.backends.weights.canary import FIRST_ANSWER, MAX_TOKENS, canary_picture
 from ray_iqa.backends.weights.policy_weights import (
     NamedWeight,
     adapter_weights,
@@ -68,6 +68,7 @@ class DeepSpeedLearner:
         self._rank = torch.distributed.get_rank()
         torch.manual_seed(derive_seed(seed, self._rank))
         self._policy_version = 0
+        self._canary_answer = self.inputs.encode_answer(FIRST_ANSWER)
         self._traced_call = TracedCall(learner.profile if self._rank == 0 else None, number=3)
 
     @property
@@ -88,6 +89,8 @@ class DeepSpeedLearner:
         learning_rate = learning_rate_at(self._policy_version + 1, self._config, self._num_steps)
         metrics = {"policy/learning_rate": learning_rate, "policy/skipped": 1.0}
         if batch.groups:
+            answers = [answer for group in batch.groups for answer in group.completions if len(answer)]
+            self._canary_answer = min(answers, key=len, default=self._canary_answer)[:MAX_TOKENS]
             with self._traced_call():
                 metrics |= self.gradients.accumulate(batch)
                 metrics["policy/grad_norm"], taken = self.engine.step(learning_rate)
@@ -113,13 +116,13 @@ class DeepSpeedLearner:
         return tuple(part.cpu().numpy() for part in torch.split(logprobs, list(rows.lengths)))
 
     def canary(self) -> Canary:
-        """A fixed answer about a fixed picture with this policy's log-probabilities.
+        """A short answer that the policy gave in the newest batch, with its log-probabilities about a fixed picture.
 
         Raises:
             ConfigError: they are not finite; a DivergedError where updates made them so.
         """
         prompt = self.inputs.encode(canary_picture())
-        answer = self.inputs.encode_answer(CANARY_ANSWER)
+        answer = self._canary_answer
         [logprobs] = self._logprobs(EncodedGroup(prompt=prompt, completions=(answer,)))
         if not np.isfinite(logprobs).all():
             raise not_finite(self._policy_version).error("the policy cannot answer")

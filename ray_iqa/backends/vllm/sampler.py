@@ -3,7 +3,7 @@
 Letters: K completions per image, P prompt tokens, T completion tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,27 +12,14 @@ from PIL import Image
 
 from ray_iqa.backends.vllm.engine import refusals_named, start_engine
 from ray_iqa.backends.vllm.prompts import ImagePrompts, Prompt
+from ray_iqa.backends.vllm.weight_installer import WeightInstaller
 from ray_iqa.backends.vllm.working_engine import WorkingEngine
-from ray_iqa.backends.weights.canary import canary_picture
-from ray_iqa.backends.weights.install import load_snapshot, repack_output_head, reset_caches
-from ray_iqa.backends.weights.manifest import check_manifest, expected_parameters
-from ray_iqa.backends.weights.receive import TransferReceiver
+from ray_iqa.config.learner import WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
-from ray_iqa.errors import WeightTransferError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.seeds import derive_seed
-from ray_iqa.types import (
-    Canary,
-    Completion,
-    FinishReason,
-    LabelledImage,
-    RolloutGroup,
-    SamplingSpec,
-    TensorSpec,
-    WeightReceipt,
-    WeightSnapshot,
-)
+from ray_iqa.types import Completion, FinishReason, LabelledImage, RolloutGroup, SamplingSpec
 
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
@@ -46,38 +33,17 @@ class VllmSampler:
     """
 
     def __init__(
-        self,
-        policy: PolicyConfig,
-        rollout: VllmRolloutConfig,
-        transfer_backend: str | None = None,
+        self, policy: PolicyConfig, rollout: VllmRolloutConfig, weights: WeightTransferConfig | None = None
     ) -> None:
-        """Start the engine on the weights in ``policy.model``, policy version 0.
-
-        ``transfer_backend`` names one of vLLM's weight transfer engines; None installs snapshots only.
-        """
+        """Start the engine on the weights in ``policy.model``, policy version 0; ``weights`` says how others come."""
+        weights = weights or WeightTransferConfig()
         self.inputs = PolicyInputs(policy)
-        self._expected = expected_parameters(policy)
-        self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, transfer_backend)
+        self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, weights.transfer_backend)
         self._prompts = ImagePrompts(self._llm, self.inputs.prompt_token_ids, rollout.max_model_len)
-        self._receiver = TransferReceiver(self._llm, self._expected)
-        self._policy_version: int | None = 0
         self._engine = WorkingEngine(self._llm)
+        self.weights = WeightInstaller(self._engine, policy, weights, self.logprobs_of)
+        """Takes over the learner's weights and knows which version answers."""
         self._spec: SamplingSpec | None = None  # of the newest sampling
-
-    @property
-    def policy_version(self) -> int:
-        """Version of the weights that answer.
-
-        Raises:
-            WeightTransferError: an update failed half-way, so the weights belong to no version.
-        """
-        if self._policy_version is None:
-            raise WeightTransferError("the last weight update failed: install a whole one or replace this sampler")
-        return self._policy_version
-
-    def expected_parameters(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter that a snapshot must carry."""
-        return dict(self._expected)
 
     def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec, leave: int = 0) -> list[RolloutGroup]:
         """K completions for each image, in the order of ``images``; temperature 0 repeats the one greedy answer.
@@ -108,7 +74,7 @@ class VllmSampler:
     def _sample(
         self, images: Sequence[LabelledImage], prompts: Sequence[Prompt | str], spec: SamplingSpec, leave: int = 0
     ) -> list[RolloutGroup]:
-        version = self.policy_version
+        version = self.weights.policy_version
         sound = [(image, prompt) for image, prompt in zip(images, prompts, strict=True) if not isinstance(prompt, str)]
         if spec != self._spec:
             self._engine.drop()
@@ -134,7 +100,7 @@ class VllmSampler:
             self._engine.add(rendered, params, rendered)
             return [result for _, result in self._engine.run()]
 
-    def score(
+    def logprobs_of(
         self, picture: Image.Image, token_ids: NDArray[np.int32]
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Teacher-forced log-probabilities of an answer about a picture.
@@ -152,81 +118,9 @@ class VllmSampler:
         logprobs = [position[int(token)].logprob for token, position in positions]
         return np.asarray(result.prompt_token_ids[:start], np.int32), np.asarray(logprobs, np.float32)
 
-    def install(self, snapshot: WeightSnapshot, canary_max_abs: float) -> WeightReceipt:
-        """Take over a snapshot as one transaction; on return this sampler answers with its version.
-
-        ``canary_max_abs`` is the largest allowed |log-probability difference| of the snapshot's canary.
-
-        Raises:
-            WeightTransferError: the manifest does not fit the model or images are unfinished (the old weights still
-                answer), or loading or the canary failed (nothing answers until a later snapshot is installed whole).
-        """
-        self._begin_update(snapshot.manifest)
-        with self._engine.awake():
-            load_snapshot(self._llm, snapshot)
-            return self._accept(snapshot.policy_version, snapshot.canary, canary_max_abs)
-
-    def join_transfer(self, init_info: Mapping[str, Any]) -> None:
-        """Meet the learner's `WeightSender`; see `TransferReceiver.join`."""
-        self._receiver.join(init_info)
-
-    def start_update(self, manifest: Sequence[TensorSpec]) -> None:
-        """Open a broadcast; from here to `finish_update` nothing answers.
-
-        Raises:
-            WeightTransferError: the manifest does not fit the model or images are unfinished (the old weights still
-                answer), or vLLM failed.
-        """
-        self._begin_update(manifest)
-        self._engine.wake_up()
-        self._receiver.start()
-
-    def receive_chunk(self, update_info: Mapping[str, Any]) -> None:
-        """Take one chunk of a broadcast; see `TransferReceiver.receive`."""
-        self._receiver.receive(update_info)
-
-    def finish_update(self, policy_version: int, canary: Canary | None, canary_max_abs: float) -> WeightReceipt:
-        """Close a broadcast; on return this sampler answers with ``policy_version``.
-
-        Raises:
-            WeightTransferError: a parameter did not arrive, or the canary failed; nothing answers.
-        """
-        with self._engine.awake():
-            self._receiver.finish()
-            return self._accept(policy_version, canary, canary_max_abs)
-
     def close(self) -> None:
         """Stop the engine; nothing else may be called afterwards."""
         self._llm.llm_engine.engine_core.shutdown()
-
-    def _begin_update(self, manifest: Sequence[TensorSpec]) -> None:
-        """The first step of any update: from here on nothing answers."""
-        if self._engine.num_unfinished:
-            raise WeightTransferError(f"weights stay while {self._engine.num_unfinished} images are being sampled")
-        check_manifest(manifest, self._expected)
-        self._policy_version = None
-
-    def _accept(self, policy_version: int, canary: Canary | None, canary_max_abs: float) -> WeightReceipt:
-        """The last step of any update: drop what is left of the old weights, then ask the canary."""
-        repack_output_head(self._llm)
-        reset_caches(self._llm)
-        difference = float("nan") if canary is None else self._canary_difference(canary)
-        if canary is not None and not difference <= canary_max_abs:  # NaN fails too
-            raise WeightTransferError(
-                f"canary: the sampler's log-probabilities may differ from the learner's by at most "
-                f"weights.canary_max_abs {canary_max_abs}, got {difference}"
-            )
-        self._policy_version = policy_version
-        return WeightReceipt(policy_version=policy_version, num_tensors=len(self._expected), canary_max_abs=difference)
-
-    def _canary_difference(self, canary: Canary) -> float:
-        prompt_token_ids, logprobs = self.score(canary_picture(), canary.token_ids)
-        if not np.array_equal(prompt_token_ids, canary.prompt_token_ids):
-            raise WeightTransferError(
-                f"canary: sampler and learner must read the same prompt, "
-                f"got {len(prompt_token_ids)} and {len(canary.prompt_token_ids)} tokens"
-            )
-        return float(np.max(np.abs(logprobs - canary.logprobs)))
 
     def prompt(self, picture: Image.Image, answer: Sequence[int] = ()) -> Prompt:
         """What `generate` takes: the question about a picture, and the tokens of an answer begun."""

@@ -9,7 +9,7 @@ class WorkingEngine:
     """Drives one engine; what is unfinished when `run` returns goes on in the next one."""
 
     def __init__(self, llm: Any) -> None:  # noqa: ANN401 - vllm is untyped
-        self._llm, self._engine = llm, llm.llm_engine
+        self.llm, self._engine = llm, llm.llm_engine
         self._subjects: dict[str, Any] = {}  # by number of the request, oldest first
         self._engine_ids: dict[str, str] = {}  # vLLM's own names of the same
         self._may_sleep = self._engine.vllm_config.model_config.enable_sleep_mode
@@ -29,7 +29,7 @@ class WorkingEngine:
         try:
             for prompt, each in zip(prompts, params, strict=True):
                 each.output_kind = RequestOutputKind.FINAL_ONLY
-                number = str(next(self._llm.request_counter))
+                number = str(next(self.llm.request_counter))
                 added[number] = self._engine.add_request(number, dict(prompt), each)  # `generate` would render first
         except Exception:
             self._engine.abort_request(list(added.values()), internal=True)
@@ -72,10 +72,10 @@ class WorkingEngine:
     def wake_up(self) -> None:
         """Stay awake until the end of the next `awake`."""
         if self._asleep:
-            self._llm.wake_up()
+            self.llm.wake_up()
             self._asleep = False
 
     def _sleep(self) -> None:
         if self._may_sleep and not self._subjects:
-            self._llm.sleep(level=1)
+            self.llm.sleep(level=1)
             self._asleep = True

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ray_iqa.backends.compat.vllm_reload import repack_worker_output_head, settle_reload
 from ray_iqa.backends.weights.manifest import snapshot_tensors
 from ray_iqa.errors import WeightTransferError
 from ray_iqa.types import WeightSnapshot
@@ -48,25 +49,7 @@ class FolderInstall:
     def install_folder(self, folder: str) -> None:
         """Replace all weights of this worker by those of a model folder."""
         self.reload_weights(weights_path=folder)  # type: ignore[attr-defined]  # of the worker that it becomes part of
-        _repack_output_head(self)
-
-
-def settle_reload(llm: Any) -> None:  # noqa: ANN401 - vllm is untyped
-    """Close an update that broke off, so that the next one starts from zero; does nothing after a whole one.
-
-    vLLM's reload counts the elements that each layer has received, and would go on counting: a fused layer of which
-    one half had arrived would take the first half twice and never see the second.
-    """
-    llm.collective_rpc(_settle_reload)
-
-
-def repack_output_head(llm: Any) -> None:  # noqa: ANN401 - vllm is untyped
-    """Let an output head that is tied to the embeddings see their new values.
-
-    On a CPU vLLM multiplies with a repacked copy of the head, and its reload forgets the copy of a tied one. On a GPU
-    the head reads the embeddings' own memory and this does nothing.
-    """
-    llm.collective_rpc(_repack_output_head)
+        repack_worker_output_head(self)
 
 
 def reset_caches(llm: Any) -> None:  # noqa: ANN401 - vllm is untyped
@@ -90,22 +73,6 @@ def _reload(worker: Any, snapshot: WeightSnapshot) -> None:  # noqa: ANN401 - vl
 def _reload_from_file(worker: Any, hollow: WeightSnapshot, sizes: list[int], path: str) -> None:  # noqa: ANN401 - vllm
     whole = np.memmap(path, np.uint8, mode="r")
     _reload(worker, replace(hollow, values=tuple(np.split(whole, np.cumsum(sizes)[:-1]))))
-
-
-def _settle_reload(worker: Any) -> None:  # noqa: ANN401 - vllm is untyped
-    from vllm.config import set_current_vllm_config
-    from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
-
-    with set_current_vllm_config(worker.vllm_config):
-        finalize_layerwise_reload(worker.get_model(), worker.model_config)
-
-
-def _repack_output_head(worker: Any) -> None:  # noqa: ANN401 - vllm is untyped
-    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead, UnquantizedEmbeddingMethod
-
-    for module in worker.get_model().modules():
-        if isinstance(module, ParallelLMHead) and isinstance(module.quant_method, UnquantizedEmbeddingMethod):
-            module.quant_method.process_weights_after_loading(module)
 
 
 def _shared_memory() -> str | None:

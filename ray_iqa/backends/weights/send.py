@@ -21,22 +21,18 @@ Chunk = Sequence[tuple[str, torch.Tensor]]
 
 
 class Receivers(Protocol):
-    """All samplers at once; every method returns when each of them has answered and raises if one failed."""
+    """All samplers at once."""
 
-    def join_transfer(self, init_infos: Sequence[dict[str, Any]]) -> None:
-        """`VllmSampler.join_transfer`, the i-th sampler with the i-th mapping."""
+    @property
+    def fleet(self) -> tuple[str, ...]:
+        """Who they are."""
         ...
 
-    def start_update(self, manifest: Sequence[TensorSpec]) -> None:
-        """`VllmSampler.start_update`."""
-        ...
+    def __call__(self, phase: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call the method ``phase`` of every sampler's `WeightInstaller`, the i-th with the i-th arguments.
 
-    def receive_chunk(self, update_info: dict[str, Any]) -> None:
-        """`VllmSampler.receive_chunk`."""
-        ...
-
-    def finish_update(self, policy_version: int, canary: Canary | None) -> list[WeightReceipt]:
-        """`VllmSampler.finish_update`."""
+        Returns when each of them has answered, with their answers; raises if one failed.
+        """
         ...
 
 
@@ -116,15 +112,18 @@ class WeightSender:
     def _open(self, manifest: Sequence[TensorSpec]) -> None:
         if not self._joined:
             init_infos = self._transport.rendezvous()
-            self._together(lambda: self._receivers.join_transfer(init_infos), self._transport.open)
+            self._together(lambda: self._receivers("join", [(info,) for info in init_infos]), self._transport.open)
             self._joined = True
-        self._together(lambda: self._receivers.start_update(manifest))
+        self._together(lambda: self._all("start", manifest))
 
     def _deliver(self, chunk: Chunk, update_info: dict[str, Any]) -> None:
-        self._together(lambda: self._receivers.receive_chunk(update_info), lambda: self._transport.send(chunk))
+        self._together(lambda: self._all("receive", update_info), lambda: self._transport.send(chunk))
 
     def _finish(self, policy_version: int, canary: Canary | None) -> list[WeightReceipt]:
-        return self._together(lambda: self._receivers.finish_update(policy_version, canary))[0]
+        return self._together(lambda: self._all("finish", policy_version, canary))[0]
+
+    def _all(self, phase: str, *arguments: Any) -> list[Any]:  # noqa: ANN401 - of the phase
+        return self._receivers(phase, [arguments] * len(self._receivers.fleet))
 
     def _together(self, *calls: Callable[[], Any]) -> list[Any]:
         """Run calls that wait for each other; a failed one does not wait for the rest, which may hang for ever."""

@@ -4,14 +4,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
 from ray_iqa.data.checks.finding import Finding
-from ray_iqa.data.images import load_image
+from ray_iqa.data.images import load_image, plain_file
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
 from ray_iqa.path_text import text_path
@@ -72,7 +71,7 @@ def perceptual_hash(image: Image.Image) -> int:
 
 def _inspect(row: ManifestRow) -> ImageFacts:
     try:
-        content = Path(text_path(row.path)).read_bytes()
+        content = plain_file(text_path(row.path)).read_bytes()
     except OSError:
         return ImageFacts(row=row, problem="missing", is_missing=True, content=None, perceptual_hash=None)
     digest = hashlib.sha256(content).hexdigest()
