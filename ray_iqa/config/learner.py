@@ -70,6 +70,7 @@ class DeepSpeedLearnerConfig(Section):
 class WeightTransferConfig(Section):
     """How the learner's weights reach the rollout workers."""
 
+    retired: ClassVar[dict[str, str]] = {"canary_max_abs": "weights.canary_max_abs (see canary_max_mean)"}
     type: Literal["object_store", "nccl", "ipc"] = "object_store"
     """object_store works everywhere and sends a LoRA policy's base once, then its adapters alone; nccl broadcasts
     between GPUs and ipc shares GPU memory with a colocated engine, adapters merged."""
