@@ -14,6 +14,18 @@ from numpy.typing import NDArray
 FinishReason = Literal["stop", "length", "abort"]
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Ends of a score's scale."""
+
+    minimum: float = 1.0
+    maximum: float = 5.0
+
+
+SCALE = Scale()
+"""Of every score here, and of labels that were mapped to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledImage:
     """One image and its human label on the dataset's own scale.

@@ -97,13 +97,12 @@ def score_files(files: Sequence[Path], model: str, device: str, precision: Preci
         bar = progress.add_task("Scoring", total=len(files))
         while batch := list(islice(pending, _PER_BAR_STEP)):
             for file, found in zip(batch, scorer.score(batch), strict=True):
-                low, high = found.scale
                 rows.append(
                     ScoreRow(
                         path=str(file),
                         score=found.value,
-                        scale_min=low,
-                        scale_max=high,
+                        scale_min=found.scale.minimum,
+                        scale_max=found.scale.maximum,
                         status=found.status,
                         reason=found.reason,
                     )

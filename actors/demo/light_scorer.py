@@ -81,7 +81,7 @@ def distil(
         settings = [f"run_dir={home / 'fit'}", f"annotations={home / 'annotations'}", f"fit.{clip}"]
         fit_rali(load_config(FitRaliConfig, FIT, [*settings, f"fit.seed={seed}"]))
     predictions = LightScorer(str(scorer), "cpu").predict(test)
-    costs = _compare(annotation, scorer, test, taught, [prediction.score for prediction in predictions])
+    costs = _compare(annotation, scorer, test, taught, [prediction.value for prediction in predictions])
     seconds = {name: cost.seconds_per_image for name, cost in costs.items()}
     page = leave_report(home, manifests, scorer, test, predictions, seconds)
     sys.stdout.write(f"Report:             {page}\n")

@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from actors.commands.report import light_scorer
-from actors.jobs.evaluate import prediction_rows
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import Prompt
-from ray_iqa.backends.vllm.policy_scorer import prediction_of_group
+from ray_iqa.answers.verdict import Verdict, verdict_of_group
 from ray_iqa.data.labelled_sets import LabelledSet, read_labelled_sets
 from ray_iqa.evaluation.differences import corrected, difference
 from ray_iqa.evaluation.measure import measure
-from ray_iqa.evaluation.records import Prediction, PredictionRow, read_predictions, write_predictions
+from ray_iqa.evaluation.records import PredictionRow, prediction_rows, read_predictions, write_predictions
 from ray_iqa.evaluation.result_files import write_results
 from ray_iqa.evaluation.tables import differences_table, results_table
 from ray_iqa.report.page import write_report
@@ -24,7 +23,7 @@ POLICY, RALI = "policy", "RALI"
 
 def keep_answers(home: Path, manifests: Sequence[Path], groups: Sequence[RolloutGroup], prompt: Prompt) -> None:
     """Write the policy's predictions about the test pictures, for `leave_report` of this process or a later one."""
-    found = [prediction_of_group(group, prompt) for group in groups]
+    found = [verdict_of_group(group, prompt) for group in groups]
     rows = _rows(POLICY, _test_sets(manifests), [group.image for group in groups], found)
     write_predictions(home / EVALUATION, [row for own in rows for row in own])
 
@@ -34,7 +33,7 @@ def leave_report(
     manifests: Sequence[Path],
     scorer: Path,
     images: Sequence[LabelledImage],
-    predictions: Sequence[Prediction],
+    predictions: Sequence[Verdict],
     seconds: Mapping[str, float],
 ) -> Path:
     """Complete the evaluation with the light scorer's predictions, and write the page about the whole folder.
@@ -77,7 +76,7 @@ def _test_sets(manifests: Sequence[Path]) -> list[LabelledSet]:
 
 
 def _rows(
-    model: str, sets: Sequence[LabelledSet], images: Sequence[LabelledImage], found: Sequence[Prediction]
+    model: str, sets: Sequence[LabelledSet], images: Sequence[LabelledImage], found: Sequence[Verdict]
 ) -> list[list[PredictionRow]]:
     by_image = {(image.dataset, image.image_id): each for image, each in zip(images, found, strict=True)}
     return [prediction_rows(model, each, [by_image[row.dataset, row.image_id] for row in each.rows]) for each in sets]

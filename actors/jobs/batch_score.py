@@ -15,14 +15,16 @@ from actors.cluster.placement import require
 from actors.exit_codes import SOME_FAILED
 from actors.jobs.parquet_job import JobRecord, add_parts, prepare_pipeline
 from ray_iqa import __version__
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.precision import check_precision
 from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.evaluation.records import SCORE_FIELDS, score_columns
 from ray_iqa.files import write_text
 from ray_iqa.rali.annotations.parquet_parts import PartFiles, write_hidden
 from ray_iqa.rali.annotations.pictures import read_pictures, without
 from ray_iqa.rali.model.crops import SquareCut
-from ray_iqa.rali.scorer import SCALE, ImageScore, RaliScorer
+from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.runs.digests import model_digest
 from ray_iqa.runs.directory import RunDirectory
 from ray_iqa.runs.preflight import output_folder
@@ -34,11 +36,7 @@ SCORE_SCHEMA = pa.schema(
         ("image_path", pa.string()),
         ("dataset", pa.string()),
         ("mos", pa.float64()),
-        ("score", pa.float64()),
-        ("scale_min", pa.float64()),
-        ("scale_max", pa.float64()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
+        *SCORE_FIELDS,
     ]
 )
 
@@ -139,19 +137,12 @@ class ScoreWriter:
         with self._traced_call():
             found = iter(self._scorer.score_centres(np.frombuffer(squares, np.uint8).reshape(-1, 3, size, size)))
         scores = [
-            next(found) if reason is None else ImageScore(value=None, status="failed", reason=reason)
+            next(found) if reason is None else Verdict(value=None, reason=reason)
             for reason in batch.column("reason").to_pylist()
         ]
-        low, high = SCALE
-        answers = {
-            "score": [score.value for score in scores],
-            "scale_min": [low] * len(scores),
-            "scale_max": [high] * len(scores),
-            "status": [score.status for score in scores],
-            "reason": [score.reason for score in scores],
-        }
-        known = batch.select(["image_id", "image_path", "dataset", "mos"])
-        table = pa.table(dict(zip(known.column_names, known.columns, strict=True)) | answers).cast(SCORE_SCHEMA)
+        known = batch.select(["image_id", "image_path", "dataset", "mos"]).to_pylist()
+        rows = [row | score_columns(score) for row, score in zip(known, scores, strict=True)]
+        table = pa.Table.from_pylist(rows, schema=SCORE_SCHEMA)
         return pa.table(
             {
                 "file": [write_hidden(self._folder, table)],

@@ -21,6 +21,7 @@ from actors.exit_codes import SOME_FAILED
 from actors.jobs.evaluation_worker import EvaluationActor, open_scorer
 from ray_iqa import __version__
 from ray_iqa.answers.prompt import prompt_by_id
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.data.labelled_sets import LabelledSet, read_labelled_sets
 from ray_iqa.data.rows import labelled_image
@@ -28,7 +29,7 @@ from ray_iqa.errors import ResourceError
 from ray_iqa.evaluation.ceiling import ceiling, ratings_per_image
 from ray_iqa.evaluation.differences import Difference, corrected, difference
 from ray_iqa.evaluation.measure import Measurement, measure, with_ceiling
-from ray_iqa.evaluation.records import Prediction, PredictionRow, write_predictions
+from ray_iqa.evaluation.records import PredictionRow, prediction_rows, write_predictions
 from ray_iqa.evaluation.result_files import write_results
 from ray_iqa.evaluation.scorers.pyiqa_metric import check_installed
 from ray_iqa.evaluation.scorers.scorer import ModelSpec, read_models
@@ -98,13 +99,13 @@ def _check(models: Sequence[ModelSpec], config: EvalConfig) -> None:
                 check_installed()
 
 
-def _in_file(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) -> list[list[Prediction]]:
+def _in_file(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) -> list[list[Verdict]]:
     """Scores of a column, a list per dataset: all at once, for what a row means depends on all images."""
     found = iter(open_scorer(model, config).predict([labelled_image(row) for each in sets for row in each.rows]))
     return [list(islice(found, len(each.rows))) for each in sets]
 
 
-def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) -> Iterator[list[Prediction]]:
+def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) -> Iterator[list[Verdict]]:
     """Answers of one model, a list per dataset."""
     workers = _start(model, config)
     pool = ActorPool(workers)
@@ -117,7 +118,7 @@ def _predict(model: ModelSpec, sets: Sequence[LabelledSet], config: EvalConfig) 
                     images[start : start + config.batch_size] for start in range(0, len(images), config.batch_size)
                 ]
                 bar = progress.add_task(f"{model.name} on {each.dataset}", total=len(images))
-                found: list[Prediction] = []
+                found: list[Verdict] = []
                 # Asks again where the worker died and came back; one that cannot even start is not asked twice.
                 for answers in pool.map(
                     lambda worker, own: worker.predict.options(max_task_retries=1).remote(own), batches
@@ -146,35 +147,6 @@ def _start(model: ModelSpec, config: EvalConfig) -> list[Handle]:
         runtime_env=worker_environment(config.rollout.num_threads, config.cluster.device),
     )
     return [actor.remote(model, config) for _ in range(num_workers)]
-
-
-def prediction_rows(model: str, labelled: LabelledSet, found: Sequence[Prediction]) -> list[PredictionRow]:
-    """One model's answers beside the labels; ``found`` is in the order of the rows."""
-    return [
-        PredictionRow(
-            model=model,
-            dataset=row.dataset,
-            image_id=row.image_id,
-            image_path=row.path,
-            group_id=row.group_id,
-            ref_id=row.ref_id,
-            distortion=row.distortion,
-            level=row.level,
-            split=row.split,
-            mos=row.mos,
-            mos_std=row.mos_std,
-            direction=row.direction,
-            mos_low=labelled.mos_low,
-            mos_high=labelled.mos_high,
-            score=answer.score,
-            score_std=answer.score_std,
-            status="failed" if answer.score is None else "ok",
-            reason=answer.reason,
-            reasoning=answer.reasoning,
-            seconds=answer.seconds,
-        )
-        for row, answer in zip(labelled.rows, found, strict=True)
-    ]
 
 
 def _measure(

@@ -6,9 +6,9 @@ from pathlib import Path
 import ray
 
 from actors.cluster.engine_start import engine_start
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.evaluation.records import Prediction
 from ray_iqa.evaluation.scorers.column import ColumnScorer
 from ray_iqa.evaluation.scorers.scorer import ModelSpec, Scorer
 from ray_iqa.seeds import derive_seed
@@ -26,7 +26,7 @@ class EvaluationWorker:
         """Answers once the scorer is loaded."""
         return True
 
-    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
         """See `Scorer.predict`."""
         return self._scorer.predict(images)
 

@@ -57,7 +57,7 @@ class LightScorer:
     async def score(self, files: Sequence[bytes]) -> list[PictureScore]:
         """See `serving.types.ImageModel.score`."""
         began = time.perf_counter()
-        rows = await score_files(files, self._workers, self._batches.score, self._model.failed)
+        rows = await score_files(files, self._workers, self._batches.score, self._model.card.failed)
         self._metrics.observe(rows, time.perf_counter() - began)
         return rows
 
@@ -112,7 +112,7 @@ class ReasoningScorer:
     async def score(self, files: Sequence[bytes]) -> list[PictureScore]:
         """See `serving.types.ImageModel.score`."""
         began = time.perf_counter()
-        rows = await score_files(files, self._workers, self._model.score, self._model.failed)
+        rows = await score_files(files, self._workers, self._model.score, self._model.card.failed)
         self._metrics.observe(rows, time.perf_counter() - began)
         return rows
 
@@ -129,7 +129,7 @@ class ReasoningScorer:
                         self._metrics.observe([part], time.perf_counter() - began)
                     yield part
         except DataError as error:
-            row = self._model.failed(str(error))
+            row = self._model.card.failed(str(error))
             self._metrics.observe([row], time.perf_counter() - began)
             yield row
 

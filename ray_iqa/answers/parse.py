@@ -14,6 +14,8 @@ import numpy as np
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.types import Answer, ParseFailure
 
+ParserStyle = Literal["strict", "published"]
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _NON_FINITE = {"nan", "inf", "infinity"}
 _WORD_BREAK = re.compile(r"[\s:=*\"'`()\[\]]+")  # so that "**Score: 3.5**" has one number
@@ -35,7 +37,7 @@ class _Literal(str):
     __slots__ = ()
 
 
-def parse(text: str, prompt: Prompt, style: Literal["strict", "published"] = "strict") -> Answer | ParseFailure:
+def parse(text: str, prompt: Prompt, style: ParserStyle = "strict") -> Answer | ParseFailure:
     """The score of a completion on the prompt's scale; never raises.
 
     Args:
@@ -125,8 +127,9 @@ def _on_scale(number: str, prompt: Prompt) -> float | ParseFailure:
     if not _NUMBER.fullmatch(number):
         return ParseFailure(reason=f"{quoted!r} is not a plain decimal number")
     score = float(number)
-    if not prompt.minimum <= score <= prompt.maximum:
-        return ParseFailure(reason=f"{quoted} is outside {prompt.minimum:g} to {prompt.maximum:g}")
+    low, high = prompt.scale.minimum, prompt.scale.maximum
+    if not low <= score <= high:
+        return ParseFailure(reason=f"{quoted} is outside {low:g} to {high:g}")
     return score
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ray_iqa.errors import ConfigError
+from ray_iqa.types import SCALE, Scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +24,9 @@ class Prompt:
     id: str
     system: str | None  # None sends no system message
     text: str
-    minimum: float  # of the score
-    maximum: float
     answer_format: Literal["tagged", "json"]  # <answer>3.50</answer>, or {"rating": 3.50} in the answer tags
     asks_reasoning: bool  # a well-formed completion thinks in <think> tags first
+    scale: Scale = SCALE  # of the score
 
     @property
     def messages(self) -> list[dict[str, Any]]:  # Any: as chat templates take it
@@ -54,8 +54,6 @@ _PROMPTS = (
         system=_ASSISTANT,
         text=f"{QUESTION} First output the thinking process in <think> </think> tags and then output the final "
         "answer with only one score in <answer> </answer> tags.",
-        minimum=1.0,
-        maximum=5.0,
         answer_format="tagged",
         asks_reasoning=True,
     ),
@@ -63,8 +61,6 @@ _PROMPTS = (
         id="non-thinking",
         system=_ASSISTANT,
         text=f"{QUESTION} Please only output the final answer with only one score in <answer> </answer> tags.",
-        minimum=1.0,
-        maximum=5.0,
         answer_format="tagged",
         asks_reasoning=False,
     ),
@@ -75,8 +71,6 @@ _PROMPTS = (
         "answer. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, "
         "respectively, i.e., <think> reasoning process here </think><answer> answer here </answer>",
         text=f'{_RATING} Return the final answer in JSON format with the following keys: "rating": The score.',
-        minimum=1.0,
-        maximum=5.0,
         answer_format="json",
         asks_reasoning=True,
     ),

@@ -3,29 +3,20 @@
 An evaluation folder holds ``predictions.parquet`` and ``results.json``; reports and comparisons read both.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
+from ray_iqa.answers.verdict import Verdict
+from ray_iqa.data.labelled_sets import LabelledSet
 from ray_iqa.data.tables import keep_records, read_table
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
 
 PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """A model's answer about one image; a failed one has a reason and no score."""
-
-    score: float | None  # higher is better, always
-    score_std: float | None = None  # of sampled answers, of the expected score, or the light scorer's spread
-    reason: str | None = None
-    reasoning: str | None = None  # one text
-    seconds: float | None = None  # share of the call that answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +46,8 @@ class PredictionRow:
 
     @property
     def content(self) -> str:
-        """What versions of one picture share: the reference, else the image itself; unique within the dataset."""
-        return self.ref_id or self.image_id
+        """As `ManifestRow.content`."""
+        return self.ref_id or self.group_id or self.image_id
 
     @property
     def oriented_mos(self) -> float | None:
@@ -68,6 +59,51 @@ _KINDS = {"level": pa.int32()} | dict.fromkeys(
     ("mos", "mos_std", "mos_low", "mos_high", "score", "score_std", "seconds"), pa.float64()
 )
 PREDICTION_SCHEMA = pa.schema([(field.name, _KINDS.get(field.name, pa.string())) for field in fields(PredictionRow)])
+
+
+SCORE_FIELDS = [(name, pa.float64()) for name in ("score", "scale_min", "scale_max")]
+SCORE_FIELDS += [(name, pa.string()) for name in ("status", "reason")]
+"""What a file of the light scorer's scores says about a picture; see `score_columns`."""
+
+
+def score_columns(verdict: Verdict) -> dict[str, float | str | None]:
+    """Values of ``SCORE_FIELDS``."""
+    return {
+        "score": verdict.value,
+        "scale_min": verdict.scale.minimum,
+        "scale_max": verdict.scale.maximum,
+        "status": verdict.status,
+        "reason": verdict.reason,
+    }
+
+
+def prediction_rows(model: str, labelled: LabelledSet, found: Sequence[Verdict]) -> list[PredictionRow]:
+    """One model's answers beside the labels; ``found`` is in the order of the rows."""
+    return [
+        PredictionRow(
+            model=model,
+            dataset=row.dataset,
+            image_id=row.image_id,
+            image_path=row.path,
+            group_id=row.group_id,
+            ref_id=row.ref_id,
+            distortion=row.distortion,
+            level=row.level,
+            split=row.split,
+            mos=row.mos,
+            mos_std=row.mos_std,
+            direction=row.direction,
+            mos_low=labelled.mos_low,
+            mos_high=labelled.mos_high,
+            score=verdict.value,
+            score_std=verdict.spread,
+            status=verdict.status,
+            reason=verdict.reason,
+            reasoning=verdict.reasoning,
+            seconds=verdict.seconds,
+        )
+        for row, verdict in zip(labelled.rows, found, strict=True)
+    ]
 
 
 def write_predictions(folder: Path, rows: Iterable[PredictionRow]) -> Path:

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import Prompt
+from ray_iqa.answers.verdict import readings
 from ray_iqa.errors import StatisticsError
 from ray_iqa.protocols import Sampler
 from ray_iqa.rewards.labels import oriented_mos
@@ -128,10 +128,7 @@ def _with_remarks(table: str, reports: Sequence[EvaluationReport]) -> str:
 
 
 def _report(groups: Sequence[RolloutGroup], prompt: Prompt, style: ParserStyle) -> EvaluationReport:
-    answers = [
-        [parse(item.text, prompt, style) for item in group.completions if item.finish_reason != "abort"]
-        for group in groups
-    ]
+    answers = [readings(group, prompt, style) for group in groups]
     scores = [[answer.score for answer in row if isinstance(answer, Answer)] for row in answers]
     return _report_of([group.image for group in groups], scores, sum(map(len, answers)))
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ray_iqa.serving.types import ModelCard, PictureScore, Scale
+from ray_iqa.serving.types import ModelCard, PictureScore
+from ray_iqa.types import Scale
 
 
 def new_id() -> str:

@@ -6,12 +6,12 @@ torch and open_clip are imported by `RaliScorer.load`, so that this module costs
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.precision import Precision
 from ray_iqa.errors import ConfigError, DataError
 
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 
     from ray_iqa.rali.model.artifact import Artifact
     from ray_iqa.rali.model.preprocessing import ImageSource
-
-SCALE = (1.0, 5.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageScore:
-    """The answer for one picture; a failed one has a reason and no value."""
-
-    value: float | None
-    spread: float | None = None  # of the basis scores that the picture resembles; see `RaliHead.spread`
-    scale: tuple[float, float] = SCALE
-    status: Literal["ok", "failed"]
-    reason: str | None
 
 
 class RaliScorer:
@@ -77,8 +64,10 @@ class RaliScorer:
 
         save_artifact(self.artifact, folder)
 
-    def score(self, images: "Sequence[ImageSource] | Tensor", batch_size: int = 32) -> list[ImageScore]:
+    def score(self, images: "Sequence[ImageSource] | Tensor", batch_size: int = 32) -> list[Verdict]:
         """One row per picture, in their order; a broken picture is a row that says why.
+
+        ``spread`` is that of the basis scores which the picture resembles; see `RaliHead.spread`.
 
         Args:
             images: pictures of any kinds that `ImageSource` names, or a float tensor [n, 3, H, W] in [0, 1].
@@ -88,7 +77,7 @@ class RaliScorer:
         import torch
 
         pictures = iter(images)
-        rows: list[ImageScore] = []
+        rows: list[Verdict] = []
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             coming = [self._begin(pool, source) for source in islice(pictures, batch_size)]
             while coming:
@@ -97,7 +86,7 @@ class RaliScorer:
                 rows.extend(self._score_batch(batch))
         return rows
 
-    def score_centres(self, centres: "NDArray[np.uint8]", batch_size: int = 64) -> list[ImageScore]:
+    def score_centres(self, centres: "NDArray[np.uint8]", batch_size: int = 64) -> list[Verdict]:
         """As `score`, of writable [n, 3, size, size], which `Preprocessing.centre` has cut elsewhere."""
         import torch
 
@@ -142,30 +131,27 @@ class RaliScorer:
         except DataError as error:
             return str(error)
 
-    def _score_batch(self, batch: "Sequence[Callable[[], Tensor | str]]") -> list[ImageScore]:
+    def _score_batch(self, batch: "Sequence[Callable[[], Tensor | str]]") -> list[Verdict]:
         from torch.profiler import record_function
 
         with record_function("decode and preprocess"):
             centres = [wait() for wait in batch]
             sound = [centre.to(self._device) for centre in centres if not isinstance(centre, str)]
         found = iter(self._score_pixels(self._preprocessing.batch(sound)) if sound else ())
-        return [_failure(centre) if isinstance(centre, str) else next(found) for centre in centres]
+        return [Verdict(value=None, reason=centre) if isinstance(centre, str) else next(found) for centre in centres]
 
-    def _score_pixels(self, pixels: "Tensor") -> list[ImageScore]:
+    def _score_pixels(self, pixels: "Tensor") -> list[Verdict]:
         import torch
         from torch.profiler import record_function
 
         with torch.inference_mode(), record_function("tower and head"):
             features = self._features(pixels)
             values, spreads = self._head(features).tolist(), self._head.spread(features).tolist()
-        return [_row(value, spread) for value, spread in zip(values, spreads, strict=True)]
+        return [_verdict(value, spread) for value, spread in zip(values, spreads, strict=True)]
 
 
-def _row(value: float, spread: float) -> ImageScore:
+def _verdict(value: float, spread: float) -> Verdict:
     if not math.isfinite(value):
-        return _failure("the scorer found no finite score; its weights or the picture's values overflow")
-    return ImageScore(value=value, spread=spread, status="ok", reason=None)
-
-
-def _failure(reason: str) -> ImageScore:
-    return ImageScore(value=None, status="failed", reason=reason)
+        reason = "the scorer found no finite score; its weights or the picture's values overflow"
+        return Verdict(value=None, reason=reason)
+    return Verdict(value=value, spread=spread)

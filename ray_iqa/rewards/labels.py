@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ray_iqa.errors import ConfigError
-from ray_iqa.types import LabelledImage
+from ray_iqa.types import LabelledImage, Scale
 
 LabelRanges = Mapping[str, tuple[float, float]]  # dataset -> lowest and highest native MOS
 
@@ -33,10 +33,8 @@ def label_ranges(images: Iterable[LabelledImage]) -> dict[str, tuple[float, floa
     return ranges
 
 
-def labels_on_scale(
-    images: Sequence[LabelledImage], ranges: LabelRanges, minimum: float, maximum: float
-) -> NDArray[np.float64]:
-    """[B] labels mapped linearly from their dataset's range to ``minimum``..``maximum``, higher is better.
+def labels_on_scale(images: Sequence[LabelledImage], ranges: LabelRanges, scale: Scale) -> NDArray[np.float64]:
+    """[B] labels mapped linearly from their dataset's range to ``scale``, higher is better.
 
     Raises:
         ConfigError: a dataset's range is missing or empty.
@@ -45,11 +43,11 @@ def labels_on_scale(
         low, high = ranges.get(dataset, (0.0, 0.0))
         if not low < high:
             raise ConfigError(
-                f"mapping labels to {minimum:g}-{maximum:g} needs a label range with low < high for dataset "
-                f"{dataset!r}, got {ranges.get(dataset)}; choose a reward.type that only ranks, or more labels"
+                f"mapping labels to {scale.minimum:g}-{scale.maximum:g} needs a label range with low < high for "
+                f"dataset {dataset!r}, got {ranges.get(dataset)}; choose a reward.type that only ranks, or more labels"
             )
     extremes = np.array([ranges[image.dataset] for image in images], dtype=np.float64).reshape(-1, 2)
     mos = np.array([image.mos for image in images], dtype=np.float64)
     share = (mos - extremes[:, 0]) / (extremes[:, 1] - extremes[:, 0])
     better = np.array([image.higher_is_better for image in images], dtype=np.bool_)
-    return minimum + (maximum - minimum) * np.where(better, share, 1 - share)
+    return scale.minimum + (scale.maximum - scale.minimum) * np.where(better, share, 1 - share)

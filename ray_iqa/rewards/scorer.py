@@ -111,7 +111,7 @@ class GroupRewardScorer:
                 return gaussian_difference_rewards(scores, self._labels(images), pairs)
 
     def _labels(self, images: Sequence[LabelledImage]) -> NDArray[np.float64]:
-        return labels_on_scale(images, self._label_ranges, self._prompt.minimum, self._prompt.maximum)
+        return labels_on_scale(images, self._label_ranges, self._prompt.scale)
 
 
 def _pair_statistics(images: Sequence[LabelledImage], compared: NDArray[np.bool_]) -> tuple[int, float]:

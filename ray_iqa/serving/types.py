@@ -5,16 +5,9 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.errors import ConfigError, ResourceError
-
-
-class Scale(BaseModel):
-    """Ends of a score's scale."""
-
-    model_config = ConfigDict(frozen=True)
-
-    minimum: float = 1.0
-    maximum: float = 5.0
+from ray_iqa.types import SCALE, Scale
 
 
 class PictureScore(BaseModel):
@@ -23,7 +16,7 @@ class PictureScore(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     value: float | None = Field(description="The quality; null when status is failed.")
-    scale: Scale = Scale()
+    scale: Scale = SCALE
     higher_is_better: Literal[True] = True
     spread: float | None = Field(
         default=None,
@@ -53,9 +46,35 @@ class ModelCard(BaseModel):
     owned_by: str = "ray_iqa"
     revision: str
     prompt_id: str | None = None
-    scale: Scale = Scale()
+    scale: Scale = SCALE
     higher_is_better: Literal[True] = True
     max_pixels: int
+
+    def score(self, verdict: Verdict, size: tuple[int, int] | None = None) -> PictureScore:
+        """A verdict of this model as the endpoint answers it.
+
+        Args:
+            verdict: as it stands.
+            size: width and height of the picture, where it could be decoded.
+        """
+        width, height = size or (None, None)
+        return PictureScore(
+            value=verdict.value,
+            scale=self.scale,
+            spread=verdict.spread,
+            num_unreadable=verdict.num_unreadable,
+            model=self.id,
+            revision=self.revision,
+            prompt_id=self.prompt_id,
+            status=verdict.status,
+            reason=verdict.reason,
+            width=width,
+            height=height,
+        )
+
+    def failed(self, reason: str) -> PictureScore:
+        """The row of a file that could not be decoded, or that the model refuses."""
+        return self.score(Verdict(value=None, reason=reason))
 
 
 class ImageModel(Protocol):

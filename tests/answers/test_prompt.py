@@ -45,7 +45,7 @@ def test_q_insight_has_the_published_wording() -> None:
 def test_every_prompt_asks_on_the_scale_it_declares() -> None:
     for prompt_id in ("thinking", "non-thinking", "q-insight"):
         prompt = prompt_by_id(prompt_id)
-        assert f"between {prompt.minimum:.0f} and {prompt.maximum:.0f}," in prompt.text
+        assert f"between {prompt.scale.minimum:.0f} and {prompt.scale.maximum:.0f}," in prompt.text
 
 
 def test_unknown_prompt_names_the_nearest() -> None:

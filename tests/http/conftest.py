@@ -52,7 +52,7 @@ class InProcess:
         async def score_one(picture: Image.Image) -> PictureScore:
             return (await asyncio.to_thread(self.model.score, [picture]))[0]
 
-        return await score_files(images, workers, score_one, self.model.failed)
+        return await score_files(images, workers, score_one, self.model.card.failed)
 
 
 class Talking(InProcess):

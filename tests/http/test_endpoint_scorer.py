@@ -36,13 +36,13 @@ def test_the_service_scores_what_is_there(
     names = ["0.png", "missing.png", "1.png", "broken.png", "2.png", "large.png"]
     found = EndpointScorer(f"{url}#light").predict([image(tmp_path / name) for name in names])
     expected = RaliScorer.load(artifact).score([tmp_path / f"{seed}.png" for seed in range(3)])
-    assert [found[place].score for place in (0, 2, 4)] == pytest.approx([row.value for row in expected], abs=1e-4)
-    assert [found[place].score_std for place in (0, 2, 4)] == pytest.approx([row.spread for row in expected], abs=1e-4)
-    assert found[1].score is None
+    assert [found[place].value for place in (0, 2, 4)] == pytest.approx([row.value for row in expected], abs=1e-4)
+    assert [found[place].spread for place in (0, 2, 4)] == pytest.approx([row.spread for row in expected], abs=1e-4)
+    assert found[1].value is None
     assert found[1].reason == f"{tmp_path}/missing.png: No such file or directory"
-    assert found[3].score is None
+    assert found[3].value is None
     assert "not a readable image" in str(found[3].reason)
-    assert found[5].score is None
+    assert found[5].value is None
     assert "the service answered 413" in str(found[5].reason)
 
 

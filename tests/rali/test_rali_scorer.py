@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.scorer import ImageScore, RaliScorer
+from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.types import Scale
 
 
 def test_broken_pictures_are_rows_with_a_reason_at_their_place(
@@ -25,9 +27,9 @@ def test_broken_pictures_are_rows_with_a_reason_at_their_place(
     rows = random_scorer.score([str(path), tmp_path / "none.png", pictures[0], b"broken", pictures[1]], batch_size=2)
     assert [row.status for row in rows] == ["ok", "failed", "ok", "failed", "ok"]
     assert rows[0] == rows[2]
-    assert rows[1] == ImageScore(value=None, status="failed", reason=f"{path.parent / 'none.png'}: no such image file")
+    assert rows[1] == Verdict(value=None, reason=f"{path.parent / 'none.png'}: no such image file")
     assert "not a readable image" in rows[3].reason
-    assert all(1 <= row.value <= 5 and row.scale == (1.0, 5.0) for row in rows if row.value is not None)
+    assert all(1 <= row.value <= 5 and row.scale == Scale(1, 5) for row in rows if row.value is not None)
     assert rows[4].value != rows[0].value
 
 

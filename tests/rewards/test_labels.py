@@ -3,7 +3,7 @@ import pytest
 
 from ray_iqa.errors import ConfigError
 from ray_iqa.rewards.labels import label_ranges, labels_on_scale, oriented_mos
-from ray_iqa.types import LabelledImage
+from ray_iqa.types import SCALE, LabelledImage
 
 
 def image(dataset: str, mos: float, *, higher_is_better: bool = True) -> LabelledImage:
@@ -24,10 +24,10 @@ def test_direction_without_re_scaling() -> None:
 def test_ranges_and_the_mapping_to_the_scale_of_scores() -> None:
     ranges = label_ranges(IMAGES)
     assert ranges == {"mos": (2.0, 4.0), "dmos": (0.0, 100.0)}
-    np.testing.assert_allclose(labels_on_scale(IMAGES, ranges, 1.0, 5.0), [1, 5, 3, 5, 1, 4])
+    np.testing.assert_allclose(labels_on_scale(IMAGES, ranges, SCALE), [1, 5, 3, 5, 1, 4])
 
 
 @pytest.mark.parametrize("ranges", [{"mos": (2.0, 4.0)}, {"mos": (2.0, 4.0), "dmos": (3.0, 3.0)}])
 def test_a_dataset_needs_a_range(ranges: dict[str, tuple[float, float]]) -> None:
     with pytest.raises(ConfigError, match="dataset 'dmos'"):
-        labels_on_scale(IMAGES, ranges, 1.0, 5.0)
+        labels_on_scale(IMAGES, ranges, SCALE)

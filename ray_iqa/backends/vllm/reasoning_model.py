@@ -2,18 +2,18 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
 from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import prompt_by_id
+from ray_iqa.answers.verdict import verdict_of
 from ray_iqa.backends.vllm.answer_engine import AnswerEngine
 from ray_iqa.backends.vllm.answer_text import AnswerText
 from ray_iqa.backends.vllm.reload_lock import AnswerGate
@@ -23,11 +23,10 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.serve import ReasoningModelConfig
 from ray_iqa.errors import DataError
 from ray_iqa.files import content_digest
-from ray_iqa.rewards.thurstone import score_moments
 from ray_iqa.seeds import derive_seed
 from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, RefusedError, Turn
-from ray_iqa.serving.types import ModelCard, PictureScore, Scale
-from ray_iqa.types import Answer, LabelledImage, ParseFailure, SamplingSpec
+from ray_iqa.serving.types import ModelCard, PictureScore
+from ray_iqa.types import LabelledImage, SamplingSpec
 
 
 class ReasoningModel:
@@ -48,7 +47,7 @@ class ReasoningModel:
             id="reasoning",
             revision=_revision(config.policy),
             prompt_id=self._prompt.id,
-            scale=Scale(minimum=self._prompt.minimum, maximum=self._prompt.maximum),
+            scale=self._prompt.scale,
             max_pixels=max_pixels,
         )
 
@@ -108,10 +107,6 @@ class ReasoningModel:
             completion_tokens=len(answer.token_ids),
         )
 
-    def failed(self, reason: str) -> PictureScore:
-        """The row of a file that could not be decoded."""
-        return self._score(value=None, spread=None, reason=reason)
-
     def close(self) -> None:
         """Stop the engine."""
         self.engine.close()
@@ -130,9 +125,9 @@ class ReasoningModel:
                         if streams and (piece := answers[0].new_piece()):
                             yield piece
             except RefusedError as error:
-                yield self.failed(str(error))
+                yield self.card.failed(str(error))
                 return
-            yield self._row([answer.text for answer in answers], picture)
+            yield self.card.score(verdict_of([parse(answer.text, self._prompt) for answer in answers]), picture.size)
 
     def _params(self, image: LabelledImage, spec: SamplingSpec, *, streams: bool) -> SamplingParams:
         params = sampling_params(self.engine.inputs, image, spec)
@@ -156,34 +151,6 @@ class ReasoningModel:
         if spec.seed is not None and params.seed is not None:
             params.seed = derive_seed(spec.seed)
         return params
-
-    def _row(self, texts: Sequence[str], picture: Image.Image) -> PictureScore:
-        answers = [parse(text, self._prompt) for text in texts]
-        scores = [answer.score if isinstance(answer, Answer) else np.nan for answer in answers]
-        moments = score_moments(np.array([scores]))
-        reason = None
-        if not moments.count[0]:
-            reasons = sorted({answer.reason for answer in answers if isinstance(answer, ParseFailure)})
-            reason = f"no readable score in {len(answers)} answers: {'; '.join(reasons)}"
-        row = self._score(
-            value=float(moments.mean[0]) if moments.count[0] else None,
-            spread=float(np.sqrt(moments.variance[0])) if moments.count[0] >= 2 else None,
-            reason=reason,
-        )
-        seen = {"width": picture.width, "height": picture.height}
-        return row.model_copy(update={**seen, "num_unreadable": len(answers) - int(moments.count[0])})
-
-    def _score(self, *, value: float | None, spread: float | None, reason: str | None) -> PictureScore:
-        return PictureScore(
-            value=value,
-            scale=self.card.scale,
-            spread=spread,
-            model=self.card.id,
-            revision=self.card.revision,
-            prompt_id=self.card.prompt_id,
-            status="failed" if value is None else "ok",
-            reason=reason,
-        )
 
 
 def _message(turn: Turn) -> dict[str, Any]:  # Any: the chat templates' own dictionaries

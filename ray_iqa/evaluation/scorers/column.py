@@ -4,12 +4,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.data.names import match_names, whole
 from ray_iqa.data.rows import number_in, required_text
 from ray_iqa.data.tables import read_table
 from ray_iqa.data.unique import once
 from ray_iqa.errors import DataError
-from ray_iqa.evaluation.records import Prediction
 from ray_iqa.types import LabelledImage
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class ColumnScorer:
             found.append((place, key, number_in(record, column, place)))
         self._scores = once(found, "a row for {0[1]!r}, of which every image must have one,")
 
-    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
         """See `Scorer.predict`; takes all images that are to be scored, to see which of them a row means.
 
         Raises:
@@ -87,13 +87,13 @@ class ColumnScorer:
             rows |= {own[image]: there[row] for row, image in matches.items()}
         return rows
 
-    def _prediction(self, row: tuple[str, str] | None) -> Prediction:
+    def _prediction(self, row: tuple[str, str] | None) -> Verdict:
         if row is None:
-            return Prediction(score=None, reason=f"{self._file.name} has no row for it")
+            return Verdict(value=None, reason=f"{self._file.name} has no row for it")
         score = self._scores[row]
         if score is None:
-            return Prediction(score=None, reason=f"its score in {self._file.name} is empty")
-        return Prediction(score=self._sign * score)
+            return Verdict(value=None, reason=f"its score in {self._file.name} is empty")
+        return Verdict(value=self._sign * score)
 
 
 def _said(key: tuple[str, str]) -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urldefrag
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.client import Client, EndpointError
-from ray_iqa.evaluation.records import Prediction
 from ray_iqa.path_text import text_path
 from ray_iqa.types import LabelledImage
 
@@ -25,16 +25,16 @@ class EndpointScorer:
         self._url, model = urldefrag(url)
         self._model = model or None
 
-    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
         """See `Scorer.predict`; a file that is not there is not sent."""
         contents: list[bytes] = []
-        predictions: list[Prediction | None] = []
+        predictions: list[Verdict | None] = []
         for image in images:
             try:
                 contents.append(Path(text_path(image.image_path)).read_bytes())
                 predictions.append(None)
             except OSError as error:
-                predictions.append(Prediction(score=None, reason=f"{image.image_path}: {error.strerror}"))
+                predictions.append(Verdict(value=None, reason=f"{image.image_path}: {error.strerror}"))
         began = time.perf_counter()
         with Client(self._url) as client:
             answers = iter(self._ask(client, contents))
@@ -43,7 +43,7 @@ class EndpointScorer:
             replace(next(answers), seconds=seconds) if prediction is None else prediction for prediction in predictions
         ]
 
-    def _ask(self, client: Client, contents: Sequence[bytes]) -> list[Prediction]:
+    def _ask(self, client: Client, contents: Sequence[bytes]) -> list[Verdict]:
         """What is too much for one request is asked in halves; a picture that is too large alone has failed."""
         try:
             items = list(client.score(contents, self._model))
@@ -51,7 +51,7 @@ class EndpointScorer:
             if error.status != _TOO_LARGE:
                 raise
             if len(contents) == 1:
-                return [Prediction(score=None, reason=str(error))]
+                return [Verdict(value=None, reason=str(error))]
             half = len(contents) // 2
             return self._ask(client, contents[:half]) + self._ask(client, contents[half:])
-        return [Prediction(score=item.value, score_std=item.spread, reason=item.reason) for item in items]
+        return [Verdict(value=item.value, spread=item.spread, reason=item.reason) for item in items]

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.data.images import load_image
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.evaluation.records import Prediction
 from ray_iqa.types import LabelledImage
 
 
@@ -36,24 +36,24 @@ class PyiqaScorer:
             raise ConfigError(f"pyiqa has no metric {metric!r}: {error}") from error
         self._sign = -1.0 if self._metric.lower_better else 1.0
 
-    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
         """See `Scorer.predict`; one picture at a time, as pictures of different sizes need."""
         return [self._predict_one(image) for image in images]
 
-    def _predict_one(self, image: LabelledImage) -> Prediction:
+    def _predict_one(self, image: LabelledImage) -> Verdict:
         began = time.perf_counter()
         try:
             picture = load_image(image.image_path)
         except DataError as error:
-            return Prediction(score=None, reason=str(error))
+            return Verdict(value=None, reason=str(error))
         try:
             score = self._sign * float(self._metric(picture))
         except Exception as error:  # noqa: BLE001 - a metric raises whatever it trips over, such as a tiny picture
-            return Prediction(score=None, reason=f"the metric failed: {error!r}")
+            return Verdict(value=None, reason=f"the metric failed: {error!r}")
         seconds = time.perf_counter() - began
         if not math.isfinite(score):
-            return Prediction(score=None, reason="the metric found no finite score", seconds=seconds)
-        return Prediction(score=score, seconds=seconds)
+            return Verdict(value=None, reason="the metric found no finite score", seconds=seconds)
+        return Verdict(value=score, seconds=seconds)
 
 
 def check_installed() -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.errors import ConfigError
-from ray_iqa.evaluation.records import Prediction
 from ray_iqa.types import LabelledImage
 
 Kind = Literal["policy", "light", "column", "endpoint", "pyiqa"]
@@ -16,7 +16,7 @@ Kind = Literal["policy", "light", "column", "endpoint", "pyiqa"]
 class Scorer(Protocol):
     """Scores pictures."""
 
-    def predict(self, images: Sequence[LabelledImage]) -> list[Prediction]:
+    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
         """One answer per image, in their order; no label is looked at. A broken picture is a failed answer."""
         ...
 

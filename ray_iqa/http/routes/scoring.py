@@ -19,7 +19,8 @@ from ray_iqa.http.requests import CompareRequest, RerankRequest, RewardRequest, 
 from ray_iqa.http.settings import Settings
 from ray_iqa.serving.comparison import ranking, unit_value, win_probabilities
 from ray_iqa.serving.models import Judges
-from ray_iqa.serving.types import ModelCard, Scale
+from ray_iqa.serving.types import ModelCard
+from ray_iqa.types import Scale
 
 ScoreT = TypeVar("ScoreT", bound=ScoreRequest)
 _PROBLEMS = responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504)

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import Prompt
+from ray_iqa.answers.verdict import readings, verdict_of
 from ray_iqa.rali.annotations.images import AnnotatedImage
 from ray_iqa.rali.annotations.records import ReasoningRecord
 from ray_iqa.rali.model.texts import clean_reasoning
@@ -29,20 +27,20 @@ def records_of_group(
 
     The teacher's score is the mean over all parsed completions; the texts are the first usable ones.
     """
-    answers = [parse(completion.text, prompt) for completion in group.completions]
-    scores = [answer.score for answer in answers if isinstance(answer, Answer)]
+    answers = readings(group, prompt)
+    verdict = verdict_of(answers)
     texts = [clean_reasoning(answer.reasoning) for answer in answers if isinstance(answer, Answer)]
     usable = [text for text in texts if text][:num_texts]
     reasons = [answer.reason for answer in answers if not isinstance(answer, Answer)]
-    reasons += ["the reasoning is empty" for text in texts if not text]
+    reasons += ["the reasoning is empty" for text in texts if not text] or ["an answer was aborted"]
     records = []
     for index in range(num_texts):
         text = usable[index] if index < len(usable) else None
         records.append(
             replace(
                 _record(image, index, group.policy_version, None if text else f"no text: {reasons[0]}"),
-                teacher_score=float(np.mean(scores)) if scores else None,
-                teacher_score_std=float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+                teacher_score=verdict.value,
+                teacher_score_std=verdict.spread,
                 reasoning=text,
             )
         )

@@ -21,7 +21,7 @@ def image(image_id: str, dataset: str = "d") -> LabelledImage:
 
 def scores_of(file: Path, text: str, column: str, *images: LabelledImage) -> list[float | None]:
     file.write_text(text)
-    return [found.score for found in ColumnScorer(file, column).predict(images)]
+    return [found.value for found in ColumnScorer(file, column).predict(images)]
 
 
 def test_rows_are_found_by_dataset_and_id(tmp_path: Path) -> None:

@@ -54,9 +54,9 @@ def test_a_metric_is_turned_so_that_higher_is_better(tmp_path: Path) -> None:
     dark, light, missing, tiny = PyiqaScorer("darkness", "cpu").predict(
         [image(tmp_path / name) for name in ("dark.png", "light.png", "missing.png", "tiny.png")]
     )
-    assert (dark.score, light.score) == (-245.0, -15.0)
-    assert (missing.score, missing.reason) == (None, f"{tmp_path}/missing.png: no such image file")
-    assert tiny.score is None
+    assert (dark.value, light.value) == (-245.0, -15.0)
+    assert (missing.value, missing.reason) == (None, f"{tmp_path}/missing.png: no such image file")
+    assert tiny.value is None
     assert "kernel size" in str(tiny.reason)
     with pytest.raises(ConfigError, match="no metric 'brightness': Unknown metric"):
         PyiqaScorer("brightness", "cpu")
@@ -68,7 +68,7 @@ def test_a_real_metric_where_pyiqa_is_installed(tmp_path: Path) -> None:
     levels.paste(255, (0, 0, 64, 32))
     levels.convert("RGB").save(tmp_path / "two.png")
     two, missing = PyiqaScorer("entropy", "cpu").predict([image(tmp_path / "two.png"), image(tmp_path / "no.png")])
-    assert two.score == pytest.approx(1.0, abs=1e-3)  # bits of two grey levels, half of the pixels each
-    assert missing.score is None
+    assert two.value == pytest.approx(1.0, abs=1e-3)  # bits of two grey levels, half of the pixels each
+    assert missing.value is None
     with pytest.raises(ConfigError, match="pyiqa has no metric 'brightness'"):
         PyiqaScorer("brightness", "cpu")

@@ -1,10 +1,10 @@
-"""What a policy's answers about one picture become; engines are met in tests/actors/test_evaluate.py."""
+"""What K answers about one picture become; engines are met in tests/actors/test_evaluate.py."""
 
 import numpy as np
 import pytest
 
 from ray_iqa.answers.prompt import prompt_by_id
-from ray_iqa.backends.vllm.policy_scorer import prediction_of_group
+from ray_iqa.answers.verdict import verdict_of_group
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup
 
 PROMPT = prompt_by_id("thinking")
@@ -23,20 +23,20 @@ def group(*texts: str) -> RolloutGroup:
 
 def test_the_score_is_the_mean_of_what_can_be_read() -> None:
     texts = ["<think>fine</think><answer>3</answer>", "no", "<think>poor</think><answer>1.5</answer>"]
-    found = prediction_of_group(group(*texts, "<think>so so</think><answer>2.50</answer>"), PROMPT)
-    assert found.score == pytest.approx((3 + 1.5 + 2.5) / 3)
-    assert found.score_std == pytest.approx(np.std([3, 1.5, 2.5], ddof=1))
+    found = verdict_of_group(group(*texts, "<think>so so</think><answer>2.50</answer>"), PROMPT)
+    assert found.value == pytest.approx((3 + 1.5 + 2.5) / 3)
+    assert found.spread == pytest.approx(np.std([3, 1.5, 2.5], ddof=1))
     assert (found.reasoning, found.reason) == ("so so", None)
 
 
 def test_one_answer_has_no_deviation() -> None:
-    found = prediction_of_group(group("<think>fine</think><answer>3</answer>"), PROMPT)
-    assert (found.score, found.score_std) == (3.0, None)
+    found = verdict_of_group(group("<think>fine</think><answer>3</answer>"), PROMPT)
+    assert (found.value, found.spread) == (3.0, None)
 
 
 def test_without_a_readable_answer_there_is_a_reason_and_no_number() -> None:
-    found = prediction_of_group(group("no", "<answer>9</answer>", "no"), PROMPT)
-    assert (found.score, found.reasoning) == (None, None)
+    found = verdict_of_group(group("no", "<answer>9</answer>", "no"), PROMPT)
+    assert (found.value, found.reasoning) == (None, None)
     assert found.reason is not None
     assert found.reason.startswith("no readable score in 3 answers: ")
     assert "no complete <answer> block" in found.reason
