@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from quickstart_runs import REPOSITORY
@@ -37,7 +38,7 @@ class Signalled:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=None if terminal is None else lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=partial(_begin, terminal is not None),
         )
         self.said = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -84,3 +85,11 @@ class Signalled:
                 except OSError:
                     continue
         return found
+
+
+def _begin(has_terminal: bool) -> None:
+    """Signals as a shell leaves them: a test before may have had a command end in this process, which ignores them."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    if has_terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
