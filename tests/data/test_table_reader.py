@@ -197,7 +197,7 @@ def test_files_of_scores_and_lists_of_splits_are_tables_too(form: str, tmp_path:
         for i, record in enumerate(RECORDS)
     ]
     file.write_bytes(written([{"path": record["img"], "mine": record["score"]} for record in RECORDS[::-1]]))
-    assert [found.score for found in ColumnScorer(file, "mine").predict(images)] == [3.5, 1, 4.75, 2]
+    assert [found.value for found in ColumnScorer(file, "mine").predict(images)] == [3.5, 1, 4.75, 2]
     if form == "an index of pandas":
         return  # a list of splits goes by its first two columns
     if suffix != ".json":  # which is split.json of DeQA-Score
