@@ -21,7 +21,11 @@ ended: list[float] = []
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers the size of a body, or sends 20 MB."""
+    """Answers the size of a body, sends 20 MB, or refuses a body unread."""
+    if scope["path"] == "/refused":
+        await send({"type": "http.response.start", "status": 503, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"full"})
+        return
     num_bytes, more = 0, scope["method"] == "POST"
     while more:
         message = await receive()
@@ -82,6 +86,27 @@ def test_large_bodies_and_small_chunks_pass(port: int) -> None:
             assert client.post("/", content=b"x" * 3_000_000).text == "3000000"
             assert client.post("/", content=(b"x" for _ in range(20_000))).text == "20000"
         assert len(client.get("/", headers={"Cookie": "v" * 20_000}).content) == SIZE
+
+
+def test_a_refusal_in_the_middle_of_a_body_is_read_before_the_connection_ends(port: int) -> None:
+    for _ in range(20):
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as opened:
+            opened.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n")
+            for _ in range(30):
+                opened.sendall(b"x" * 100_000)
+            answer = b"".join(iter(lambda: opened.recv(1000), b""))
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"full" in answer
+
+
+def test_who_sends_on_after_a_refusal_is_ended(port: int) -> None:
+    began = time.monotonic()
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as opened, suppress(ConnectionError):
+        opened.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while time.monotonic() - began < 10:
+            opened.sendall(b"1\r\nx\r\n")
+            time.sleep(0.01)
+    assert time.monotonic() - began < 8
 
 
 def test_slow_headers_are_ended_and_slow_bodies_are_not(port: int) -> None:
