@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.rali import RaliFitConfig
-from ray_iqa.evaluation.validation import evaluate_scores
+from ray_iqa.evaluation.validation import evaluate_verdicts
 from ray_iqa.rali.annotations.records import ReasoningRecord, table_to_records
 from ray_iqa.rali.fit.data import RecordedTexts, fit_images
 from ray_iqa.rali.fit.stages import fit_in_process
@@ -74,8 +74,8 @@ def heldout_srcc(config: RaliFitConfig, records: list[ReasoningRecord], test: li
     clip = load_clip(config.backbone.name, config.backbone.pretrained)
     texts = RecordedTexts(records, config.backbone.name)
     scorer = fit_in_process(clip, fit_images(records, config.target), config, lambda *_: None, texts)
-    scores = [row.value for row in scorer.score([image.image_path for image in test])]
-    return float(np.mean([report.srcc for report in evaluate_scores(test, scores)]))
+    verdicts = scorer.score([image.image_path for image in test])
+    return float(np.mean([report.srcc for report in evaluate_verdicts(test, verdicts)]))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ import torch
 from rali_throughput import random_scorer, run_tower
 from torch import nn
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.precision import Precision
-from ray_iqa.evaluation.validation import evaluate_scores
+from ray_iqa.evaluation.validation import evaluate_verdicts
 from ray_iqa.rali.model.precision import in_precision
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.runs.preflight import load_images
@@ -74,7 +75,9 @@ def print_srcc(folder: str, demo: str, device: str) -> None:
         if precision == "int8" and device != "cpu":
             continue
         scores = _scores(folder, device, precision, [image.image_path for image in test])
-        srcc_of[precision] = float(np.mean([report.srcc for report in evaluate_scores(test, scores)]))
+        srcc_of[precision] = float(
+            np.mean([report.srcc for report in evaluate_verdicts(test, [Verdict(value=score) for score in scores])])
+        )
         change, moved = srcc_of[precision] - srcc_of["fp32"], np.abs(np.subtract(scores, exact)).max()
         print(f"| {precision} | {srcc_of[precision]:.4f} | {change:+.4f} | {moved:.4f} |")
 

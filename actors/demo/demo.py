@@ -15,7 +15,7 @@ from actors.training.learner import export_and_tell, is_complete
 from actors.training.train import POLICY, OpenRun, take_directory, with_restarts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
-from ray_iqa.evaluation.validation import evaluate_groups, format_before_after
+from ray_iqa.evaluation.validation import evaluate_groups, format_side_by_side
 from ray_iqa.files import whole_folder, write_text
 from ray_iqa.runs.preflight import Inputs, check_inputs, load_images
 from ray_iqa.seeds import derive_seed
@@ -59,7 +59,7 @@ def run(
         if not done and not with_restarts(config, inputs, store, stop, test_train_test):
             return STOPPED
     before, after = _read_reports(home / "before.json"), _read_reports(home / "after.json")
-    _say(format_before_after(before, after))
+    _say(format_side_by_side({"before": before, "after": after}))
     _say(f"Exported policy:  {policy}")
     _say(f"Every rollout:    python -c \"import pandas; print(pandas.read_parquet('{inputs.run_dir / 'rollouts'}'))\"")
     _say(f"Curves:           tensorboard --logdir {inputs.run_dir / 'tensorboard'}")

@@ -12,12 +12,13 @@ from pathlib import Path
 from actors.demo.report import POLICY, RALI, leave_report
 from actors.jobs.annotate import annotate
 from actors.jobs.fit_rali import SCORER, fit_rali
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.backends.scorer_cost import ScorerCost, policy_cost, rali_cost
 from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.evaluation.scorers.light import LightScorer
-from ray_iqa.evaluation.validation import evaluate_scores, format_side_by_side
+from ray_iqa.evaluation.validation import evaluate_verdicts, format_side_by_side
 from ray_iqa.types import EvaluationReport, LabelledImage
 
 ANNOTATE, FIT = "configs/rali/annotate_small.yaml", "configs/rali/fit_small.yaml"
@@ -80,10 +81,10 @@ def distil(
     if not scorer.exists():
         settings = [f"run_dir={home / 'fit'}", f"annotations={home / 'annotations'}", f"fit.{clip}"]
         fit_rali(load_config(FitRaliConfig, FIT, [*settings, f"fit.seed={seed}"]))
-    predictions = LightScorer(str(scorer), "cpu").predict(test)
-    costs = _compare(annotation, scorer, test, taught, [prediction.value for prediction in predictions])
+    verdicts = LightScorer(str(scorer), "cpu").predict(test)
+    costs = _compare(annotation, scorer, test, taught, verdicts)
     seconds = {name: cost.seconds_per_image for name, cost in costs.items()}
-    page = leave_report(home, manifests, scorer, test, predictions, seconds)
+    page = leave_report(home, manifests, scorer, test, verdicts, seconds)
     sys.stdout.write(f"Report:             {page}\n")
     sys.stdout.flush()
 
@@ -93,10 +94,10 @@ def _compare(
     scorer: Path,
     test: list[LabelledImage],
     taught: list[EvaluationReport],
-    scores: Sequence[float | None],
+    verdicts: Sequence[Verdict],
 ) -> dict[str, ScorerCost]:
     """Print both models side by side; what each of them costs."""
-    reports = {POLICY: taught, RALI: evaluate_scores(test, scores)}
+    reports = {POLICY: taught, RALI: evaluate_verdicts(test, verdicts)}
     timed = test[:_NUM_TIMED]
     spec = annotation.rollout.sampling_spec(seed=0)
     costs = {

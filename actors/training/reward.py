@@ -10,6 +10,7 @@ from ray.exceptions import GetTimeoutError
 from actors.cluster.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes, last_line
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.config.reward import RewardConfig
+from ray_iqa.data.label_maps import LabelRanges
 from ray_iqa.errors import ResourceError
 from ray_iqa.rewards.scorer import GroupRewardScorer
 from ray_iqa.types import RewardTable, RolloutGroup
@@ -37,7 +38,7 @@ class RemoteRewardScorer:
         self,
         config: RewardConfig,
         prompt: Prompt,
-        label_ranges: dict[str, tuple[float, float]],
+        label_ranges: LabelRanges,
         deadline_s: float = 600.0,
     ) -> None:
         """``deadline_s`` limits each call once the actor runs; a thousand images take well under a second."""

@@ -59,5 +59,5 @@ def verdict_of(answers: Sequence[Answer | ParseFailure]) -> Verdict:
 def verdict_of_group(group: RolloutGroup, prompt: Prompt, style: ParserStyle = "strict") -> Verdict:
     """As `verdict_of`; a picture that could not be looked at has the group's problem for a reason and no answers."""
     if group.problem is not None:
-        return Verdict(value=None, reason=group.problem, num_answers=0)
+        return Verdict(value=None, reason=group.problem, num_answers=0, num_unreadable=0)
     return verdict_of(readings(group, prompt, style))

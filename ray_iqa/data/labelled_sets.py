@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ray_iqa.data.datasets.listing import public_dataset
+from ray_iqa.data.label_maps import stated_ranges
 from ray_iqa.data.manifest import read_located
 from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow, labelled_image, rows_of_split
@@ -20,7 +21,7 @@ class LabelledSet:
 
     dataset: str
     rows: tuple[ManifestRow, ...]
-    mos_low: float  # ends of the label scale, or the extremes of all rows, those of other splits too
+    mos_low: float  # ends as `stated_ranges` has them, of all rows, those of other splits too
     mos_high: float
 
 
@@ -36,20 +37,19 @@ def read_labelled_sets(words: Sequence[str]) -> list[LabelledSet]:
             sources of one dataset disagree on direction.
     """
     chosen: dict[str, list[ManifestRow]] = {}
-    labels: dict[str, list[ManifestRow]] = {}
+    every: list[ManifestRow] = []
     for word in words:
         source, split = _source_and_split(word)
         rows = _read(source)
-        for row in rows:
-            labels.setdefault(row.dataset, []).append(row)
+        every += rows
         for row in rows_of_split(rows, split, source):
             chosen.setdefault(row.dataset, []).append(row)
     for name, rows in chosen.items():
         check_union(name, [labelled_image(row) for row in rows])
+    ranges = stated_ranges(every)
     return [
-        LabelledSet(dataset=name, rows=tuple(rows), mos_low=low, mos_high=high)
+        LabelledSet(dataset=name, rows=tuple(rows), mos_low=ranges[name][0], mos_high=ranges[name][1])
         for name, rows in chosen.items()
-        for low, high in [_scale(labels[name])]
     ]
 
 
@@ -81,9 +81,3 @@ def check_union(name: str, images: Sequence[LabelledImage]) -> None:
         raise DataError(f"the sources of dataset {name!r} must agree on direction, but some say higher and some lower")
     if len({image.group_id is None for image in images}) > 1:
         raise DataError(f"either all rows of dataset {name!r} must have a group_id or none")
-
-
-def _scale(rows: Sequence[ManifestRow]) -> tuple[float, float]:
-    lows = [row.mos if row.scale_min is None else row.scale_min for row in rows]
-    highs = [row.mos if row.scale_max is None else row.scale_max for row in rows]
-    return min(lows), max(highs)

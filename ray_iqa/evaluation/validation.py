@@ -7,25 +7,20 @@ a correlation is the mean over the scenes.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ray_iqa.answers.parse import ParserStyle
 from ray_iqa.answers.prompt import Prompt
-from ray_iqa.answers.verdict import readings
-from ray_iqa.errors import StatisticsError
+from ray_iqa.answers.verdict import Verdict, verdict_of_group
+from ray_iqa.data.label_maps import on_scale
+from ray_iqa.evaluation.measure import measure, predictions
+from ray_iqa.evaluation.records import PredictionRow
 from ray_iqa.protocols import Sampler
-from ray_iqa.rewards.labels import oriented_mos
-from ray_iqa.statistics.correlation import plcc, srcc
-from ray_iqa.statistics.groupwise import groupwise
-from ray_iqa.statistics.intervals import correlation_interval
 from ray_iqa.statistics.jackknife import scarcity
 from ray_iqa.tables import formatted, text_table, with_interval
-from ray_iqa.types import Answer, EvaluationReport, LabelledImage, RolloutGroup, SamplingSpec
+from ray_iqa.types import EvaluationReport, LabelledImage, RolloutGroup, SamplingSpec
 
-ParserStyle = Literal["strict", "published"]
-SCORE_SPAN = 4.0  # of the 1-5 scale
 Cells = list[str]
 TABLE_COLUMNS = ["images", "SRCC [95 %]", "PLCC [95 %]", "unparsed", "score / label std"]
 
@@ -58,23 +53,21 @@ class PolicyEvaluator:
 def evaluate_groups(
     groups: Sequence[RolloutGroup], prompt: Prompt, style: ParserStyle = "strict"
 ) -> list[EvaluationReport]:
-    """One report per dataset in ``groups``, by name.
+    """As `evaluate_verdicts`, of the answers in ``groups``."""
+    verdicts = [verdict_of_group(group, prompt, style) for group in groups]
+    return evaluate_verdicts([group.image for group in groups], verdicts)
+
+
+def evaluate_verdicts(images: Sequence[LabelledImage], verdicts: Sequence[Verdict]) -> list[EvaluationReport]:
+    """One report per dataset in ``images``, by name, measured as `ray-iqa eval` measures.
 
     ``score_std`` and ``mos_std`` are unbiased, over the images that were predicted; labels are mapped
-    to 1-5 by the extremes of all the dataset's images in ``groups``.
+    to 1-5 by the extremes of all the dataset's images in ``images``.
     """
-    datasets = sorted({group.image.dataset for group in groups})
-    return [_report([group for group in groups if group.image.dataset == name], prompt, style) for name in datasets]
-
-
-def evaluate_scores(images: Sequence[LabelledImage], scores: Sequence[float | None]) -> list[EvaluationReport]:
-    """As `evaluate_groups`, for a scorer that gives each image one score, or None where it failed."""
-    reports = []
-    for name in sorted({image.dataset for image in images}):
-        own = [(image, score) for image, score in zip(images, scores, strict=True) if image.dataset == name]
-        found = [[] if score is None else [score] for _, score in own]
-        reports.append(_report_of([image for image, _ in own], found, len(own)))
-    return reports
+    judged_of: dict[str, list[tuple[LabelledImage, Verdict]]] = {}
+    for image, verdict in zip(images, verdicts, strict=True):
+        judged_of.setdefault(image.dataset, []).append((image, verdict))
+    return [_report(judged) for _, judged in sorted(judged_of.items())]
 
 
 def select_images(images: Sequence[LabelledImage], max_images: int | None) -> list[LabelledImage]:
@@ -91,16 +84,6 @@ def select_images(images: Sequence[LabelledImage], max_images: int | None) -> li
             selected.append(image)
             num_taken[image.dataset] = taken + 1
     return selected
-
-
-def format_reports(reports: Sequence[EvaluationReport]) -> str:
-    """One row per dataset: images predicted of all, correlations with 95 % intervals, share of unparsed completions."""
-    return _with_remarks(text_table(["dataset", *TABLE_COLUMNS], [_row(report) for report in reports]), reports)
-
-
-def format_before_after(before: Sequence[EvaluationReport], after: Sequence[EvaluationReport]) -> str:
-    """Two rows per dataset that both hold."""
-    return format_side_by_side({"before": before, "after": after})
 
 
 def format_side_by_side(reports_of: Mapping[str, Sequence[EvaluationReport]]) -> str:
@@ -127,63 +110,53 @@ def _with_remarks(table: str, reports: Sequence[EvaluationReport]) -> str:
     return "\n".join([table, f"Intervals over contents: {counts}.", *(line for line in remarks if line[-1] == ".")])
 
 
-def _report(groups: Sequence[RolloutGroup], prompt: Prompt, style: ParserStyle) -> EvaluationReport:
-    answers = [readings(group, prompt, style) for group in groups]
-    scores = [[answer.score for answer in row if isinstance(answer, Answer)] for row in answers]
-    return _report_of([group.image for group in groups], scores, sum(map(len, answers)))
-
-
-def _report_of(images: Sequence[LabelledImage], scores: Sequence[Sequence[float]], num_asked: int) -> EvaluationReport:
-    """Of one dataset: the scores that each image got, out of ``num_asked`` over all images."""
-    labels = oriented_mos(images)
-    kept = np.array([bool(row) for row in scores])
-    predicted = np.array([np.mean(row) for row in scores if row], dtype=np.float64)
-    known = labels[kept]
-    enough = len(predicted) >= 2
-    scenes = [image.group_id for image, row in zip(images, scores, strict=True) if row and image.group_id is not None]
-    contents = [image.content or image.image_id for image, row in zip(images, scores, strict=True) if row]
-    num_contents = len(set(scenes or contents))
-    rank, rank_interval = _correlation(predicted, known, scenes, contents, "srcc")
-    linear, linear_interval = _correlation(predicted, known, scenes, contents, "plcc")
+def _report(judged: Sequence[tuple[LabelledImage, Verdict]]) -> EvaluationReport:
+    """Of one dataset."""
+    rows = [_prediction_row(image, verdict) for image, verdict in judged]
+    found = measure(rows, decoding="as validated", seed=0)
+    kept = [row for row in rows if row.score is not None]
+    labels = np.array([image.mos for image, _ in judged])
+    low, high = labels.min(), labels.max()
+    mapped = on_scale(labels, low, high, higher_is_better=True) if low < high else np.zeros_like(labels)
+    num_answers = sum(verdict.num_answers for _, verdict in judged)
+    unreadable = [verdict.num_unreadable for _, verdict in judged]
+    num_unread = sum(row.score is None if count is None else count for row, count in zip(rows, unreadable, strict=True))
+    enough = len(kept) >= 2
     return EvaluationReport(
-        dataset=images[0].dataset,
-        num_images=len(images),
-        num_failed=int((~kept).sum()),
-        num_contents=num_contents,
-        srcc=rank,
-        srcc_interval=rank_interval,
-        plcc=linear,
-        plcc_interval=linear_interval,
-        parse_failure_rate=1 - sum(map(len, scores)) / num_asked if num_asked else np.nan,
-        score_std=float(np.std(predicted, ddof=1)) if enough else np.nan,
-        mos_std=float(np.std(_on_span(labels)[kept], ddof=1)) if enough else np.nan,
+        dataset=found.dataset,
+        num_images=len(rows),
+        num_failed=found.n_failed,
+        num_contents=len({row.group_id or row.content for row in kept}),
+        srcc=_or_nan(found.srcc),
+        srcc_interval=(_or_nan(found.srcc_low), _or_nan(found.srcc_high)),
+        plcc=_or_nan(found.plcc),
+        plcc_interval=(_or_nan(found.plcc_low), _or_nan(found.plcc_high)),
+        parse_failure_rate=num_unread / num_answers if num_answers else np.nan,
+        score_std=float(np.std(predictions(kept), ddof=1)) if enough else np.nan,
+        mos_std=float(np.std(mapped[[row.score is not None for row in rows]], ddof=1)) if enough else np.nan,
     )
 
 
-def _correlation(
-    predicted: NDArray[np.float64],
-    labels: NDArray[np.float64],
-    scenes: Sequence[str],
-    contents: Sequence[str],
-    kind: Literal["srcc", "plcc"],
-) -> tuple[float, tuple[float, float]]:
-    """Value and interval, over contents or scenes; NaN where there is none."""
-    nowhere = np.nan, (np.nan, np.nan)
-    if len(predicted) < 2:
-        return nowhere
-    try:
-        if not scenes:
-            value = srcc(predicted, labels) if kind == "srcc" else plcc(predicted, labels)
-            return value, correlation_interval(predicted, labels, kind, contents=contents)
-        report = groupwise(predicted, labels, scenes, statistic=kind)
-    except StatisticsError:  # no scene has two different labels and predictions, or all differ by rounding only
-        return nowhere
-    return report.mean, report.mean_interval
+def _prediction_row(image: LabelledImage, verdict: Verdict) -> PredictionRow:
+    return PredictionRow(
+        model="validated",
+        dataset=image.dataset,
+        image_id=image.image_id,
+        image_path=image.image_path,
+        group_id=image.group_id,
+        ref_id=image.content,
+        mos=image.mos,
+        mos_std=image.mos_std,
+        direction="higher" if image.higher_is_better else "lower",
+        mos_low=np.nan,
+        mos_high=np.nan,
+        score=verdict.value,
+        status=verdict.status,
+    )
 
 
-def _on_span(labels: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = labels.min(), labels.max()
-    return SCORE_SPAN * (labels - low) / (high - low) if low < high else np.zeros_like(labels)
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def _row(report: EvaluationReport) -> Cells:

@@ -4,33 +4,19 @@ The rank rewards need the direction only. The two rewards that compare a score w
 MR-IQA's Gaussian) need the label on the scale the policy scores on, so its dataset's range has to be known.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ray_iqa.data.label_maps import LabelRanges, on_scale
 from ray_iqa.errors import ConfigError
 from ray_iqa.types import LabelledImage, Scale
-
-LabelRanges = Mapping[str, tuple[float, float]]  # dataset -> lowest and highest native MOS
 
 
 def oriented_mos(images: Sequence[LabelledImage]) -> NDArray[np.float64]:
     """[B] labels with higher is better: lower-is-better ones are negated, none is re-scaled."""
     return np.array([image.mos if image.higher_is_better else -image.mos for image in images], dtype=np.float64)
-
-
-def label_ranges(images: Iterable[LabelledImage]) -> dict[str, tuple[float, float]]:
-    """Lowest and highest MOS of each dataset, over a whole training set.
-
-    This is how VisualQuality-R1 and Q-Insight map labels: by the extremes found in the data, not by the nominal
-    scale of the study.
-    """
-    ranges: dict[str, tuple[float, float]] = {}
-    for image in images:
-        low, high = ranges.get(image.dataset, (image.mos, image.mos))
-        ranges[image.dataset] = min(low, image.mos), max(high, image.mos)
-    return ranges
 
 
 def labels_on_scale(images: Sequence[LabelledImage], ranges: LabelRanges, scale: Scale) -> NDArray[np.float64]:
@@ -47,7 +33,5 @@ def labels_on_scale(images: Sequence[LabelledImage], ranges: LabelRanges, scale:
                 f"dataset {dataset!r}, got {ranges.get(dataset)}; choose a reward.type that only ranks, or more labels"
             )
     extremes = np.array([ranges[image.dataset] for image in images], dtype=np.float64).reshape(-1, 2)
-    mos = np.array([image.mos for image in images], dtype=np.float64)
-    share = (mos - extremes[:, 0]) / (extremes[:, 1] - extremes[:, 0])
-    better = np.array([image.higher_is_better for image in images], dtype=np.bool_)
-    return scale.minimum + (scale.maximum - scale.minimum) * np.where(better, share, 1 - share)
+    mos, better = [image.mos for image in images], [image.higher_is_better for image in images]
+    return on_scale(mos, extremes[:, 0], extremes[:, 1], better, scale)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ray_iqa.answers.parse import is_well_formed, parse
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.config.reward import RewardConfig
+from ray_iqa.data.label_maps import LabelRanges
 from ray_iqa.errors import ConfigError
 from ray_iqa.rewards.alternatives import (
     binary_rewards,
@@ -17,7 +18,7 @@ from ray_iqa.rewards.alternatives import (
 )
 from ray_iqa.rewards.comparability import comparable, opponents
 from ray_iqa.rewards.fidelity import fidelity_rewards
-from ray_iqa.rewards.labels import LabelRanges, labels_on_scale, oriented_mos
+from ray_iqa.rewards.labels import labels_on_scale, oriented_mos
 from ray_iqa.types import Answer, LabelledImage, RewardTable, RolloutGroup
 
 
@@ -35,7 +36,7 @@ class GroupRewardScorer:
         Args:
             config: section ``reward``.
             prompt: what the completions answer.
-            label_ranges: of every training dataset (`ray_iqa.rewards.labels.label_ranges`); needed by the types
+            label_ranges: of every training dataset (`ray_iqa.data.label_maps.found_ranges`); needed by the types
                 threshold and gaussian_difference, which compare scores with labels.
 
         Raises:

@@ -13,12 +13,12 @@ from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.data.batches import ImageBatches
 from ray_iqa.data.images import picture_size
+from ray_iqa.data.label_maps import LabelRanges, found_ranges
 from ray_iqa.data.labelled_sets import check_union
 from ray_iqa.data.manifest import load_manifest
 from ray_iqa.data.remote import is_url
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation.validation import select_images
-from ray_iqa.rewards.labels import label_ranges
 from ray_iqa.runs.digests import images_digest, model_digest
 from ray_iqa.runs.prompt_length import lack_of_room, prompt_length
 from ray_iqa.types import LabelledImage
@@ -33,7 +33,7 @@ class Inputs:
     """What a run reads, found complete."""
 
     batches: ImageBatches
-    label_ranges: dict[str, tuple[float, float]]  # of the training images, per dataset
+    label_ranges: LabelRanges  # of the training images
     validation: list[LabelledImage]
     prompt: Prompt
     run_dir: Path
@@ -63,7 +63,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
     check_pictures([image.image_path for image in (*train, *validation)], config.policy, config.rollout)
     return Inputs(
         batches=batches,
-        label_ranges=label_ranges(train),
+        label_ranges=found_ranges(train),
         validation=validation,
         prompt=prompt,
         run_dir=run_dir,

@@ -10,8 +10,7 @@ from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.evaluation.validation import (
     PolicyEvaluator,
     evaluate_groups,
-    format_before_after,
-    format_reports,
+    format_side_by_side,
     select_images,
 )
 from ray_iqa.protocols import Evaluator
@@ -178,7 +177,8 @@ def _made_up(dataset: str, srcc: float) -> EvaluationReport:
 
 
 def test_reports_show_intervals_and_what_does_not_exist() -> None:
-    lines = format_reports([_made_up("koniq", 0.8127), _made_up("spaq-long-name", math.nan)]).splitlines()
+    reports = [_made_up("koniq", 0.8127), _made_up("spaq-long-name", math.nan)]
+    lines = format_side_by_side({"": reports}).splitlines()
     assert "597 of 600" in lines[2]
     assert "+0.813 [+0.763, +0.853]" in lines[2]
     assert "-0.123 [-0.200, +0.010]" in lines[2]
@@ -194,7 +194,7 @@ def test_reports_show_intervals_and_what_does_not_exist() -> None:
 def test_before_and_after_stand_below_each_other_per_dataset() -> None:
     before = [_made_up("a", 0.05), _made_up("b", -0.03), _made_up("dropped", 0.5)]
     after = [_made_up("b", 0.81), _made_up("a", 0.77)]
-    rows = [line.split() for line in format_before_after(before, after).splitlines()[2:6]]
+    rows = [line.split() for line in format_side_by_side({"before": before, "after": after}).splitlines()[2:6]]
     assert [row[:2] for row in rows] == [["a", "before"], ["after", "597"], ["b", "before"], ["after", "597"]]
     assert [next(cell for cell in row if cell[0] in "+-") for row in rows] == ["+0.050", "+0.770", "-0.030", "+0.810"]
 

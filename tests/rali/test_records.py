@@ -10,7 +10,6 @@ from ray_iqa.errors import DataError
 from ray_iqa.rali.annotations.records import (
     RECORD_SCHEMA,
     ReasoningRecord,
-    mapped_mos,
     records_to_table,
     table_to_records,
 )
@@ -73,16 +72,6 @@ def test_column_of_another_type_is_a_data_error() -> None:
     place = table.schema.get_field_index("mos")
     with pytest.raises(DataError, match="schema"):
         table_to_records(table.set_column(place, "mos", pa.array(["good"])))
-
-
-def test_mos_is_mapped_linearly_and_turned_round_where_lower_is_better() -> None:
-    # KonIQ's range as DeQA-Score maps it.
-    assert mapped_mos(1.0962, 1.0962, 4.31, True) == 1.0
-    assert mapped_mos(4.31, 1.0962, 4.31, True) == 5.0
-    assert mapped_mos(25, 0, 100, True) == 2.0
-    assert mapped_mos(25, 0, 100, False) == 4.0
-    with pytest.raises(DataError, match="from a range"):
-        mapped_mos(3, 2, 2, True)
 
 
 def test_a_column_or_a_text_that_is_there_twice_is_refused() -> None:

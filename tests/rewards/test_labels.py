@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from ray_iqa.data.label_maps import found_ranges
 from ray_iqa.errors import ConfigError
-from ray_iqa.rewards.labels import label_ranges, labels_on_scale, oriented_mos
+from ray_iqa.rewards.labels import labels_on_scale, oriented_mos
 from ray_iqa.types import SCALE, LabelledImage
 
 
@@ -22,7 +23,7 @@ def test_direction_without_re_scaling() -> None:
 
 
 def test_ranges_and_the_mapping_to_the_scale_of_scores() -> None:
-    ranges = label_ranges(IMAGES)
+    ranges = found_ranges(IMAGES)
     assert ranges == {"mos": (2.0, 4.0), "dmos": (0.0, 100.0)}
     np.testing.assert_allclose(labels_on_scale(IMAGES, ranges, SCALE), [1, 5, 3, 5, 1, 4])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ray_iqa.data.formats.q_align import write_json
 from ray_iqa.data.formats.source import Source, image_name
 from ray_iqa.data.formats.split_lists import read_split_list, split_by_lists
-from ray_iqa.data.rescale import rescaled
+from ray_iqa.data.label_maps import rescaled
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.tables import read_json, read_table
 from ray_iqa.data.unique import once

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_iqa.data.formats.source import Source, image_name
-from ray_iqa.data.rescale import rescaled
+from ray_iqa.data.label_maps import rescaled
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.tables import read_table, read_words
 from ray_iqa.errors import DataError

@@ -1,6 +1,5 @@
 """Every picture that a job works on, as one Arrow table: those of millions fit in the memory of the driver."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from ray_iqa.config.pictures import PicturesConfig
 from ray_iqa.data.find_images import SUFFIXES, images_of
+from ray_iqa.data.label_maps import on_scale, stated_ranges
 from ray_iqa.data.manifest import read_located
 from ray_iqa.data.remote import is_url, list_files, located
 from ray_iqa.data.rows import ManifestRow, rows_of_split
 from ray_iqa.data.tables import READABLE, read_table
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.annotations.records import mapped_mos
 
 SCHEMA = pa.schema(
     [
@@ -103,26 +102,11 @@ def _of_list(path: Path, dataset: str) -> Iterator[_Row]:
 
 def _of_manifest(path: Path, split: str | None) -> Iterator[_Row]:
     rows = read_located(path)
-    ranges = _label_ranges(rows)
+    ranges = stated_ranges(rows)
     for row in rows_of_split(rows, split, path):
         yield row.image_id, row.path, row.dataset, row.mos, _mapped(row, *ranges[row.dataset])
 
 
 def _mapped(row: ManifestRow, low: float, high: float) -> float | None:
     """None where all labels are one number, which has no place on another scale."""
-    return mapped_mos(row.mos, low, high, row.direction == "higher") if low < high else None
-
-
-def _label_ranges(rows: Sequence[ManifestRow]) -> dict[str, tuple[float, float]]:
-    """Ends of each data set's scale where every row tells them, else its lowest and highest label."""
-    by_dataset: dict[str, list[ManifestRow]] = defaultdict(list)
-    for row in rows:
-        by_dataset[row.dataset].append(row)
-    ranges = {}
-    for dataset, own in by_dataset.items():
-        lows = [row.scale_min for row in own if row.scale_min is not None]
-        highs = [row.scale_max for row in own if row.scale_max is not None]
-        told = len(lows) == len(highs) == len(own)
-        labels = [row.mos for row in own]
-        ranges[dataset] = (min(lows), max(highs)) if told else (min(labels), max(labels))
-    return ranges
+    return float(on_scale(row.mos, low, high, row.direction == "higher")) if low < high else None

@@ -128,24 +128,6 @@ def texts_by_image(records: Sequence[ReasoningRecord]) -> dict[tuple[str, str], 
     return grouped
 
 
-def mapped_mos(mos: float, low: float, high: float, higher_is_better: bool) -> float:
-    """A label mapped linearly to 1-5, higher better, as DeQA-Score's metadata does.
-
-    Args:
-        mos: on the data set's own scale.
-        low: that scale's lower end, or the lowest label of the data set.
-        high: its upper end.
-        higher_is_better: False turns a DMOS-like scale round.
-
-    Raises:
-        DataError: ``low`` is not below ``high``.
-    """
-    if not low < high:
-        raise DataError(f"labels can be mapped to 1-5 only from a range, got {low} to {high}")
-    place = (mos - low) / (high - low)
-    return 1.0 + 4.0 * (place if higher_is_better else 1.0 - place)
-
-
 def _record(row: dict[str, object]) -> ReasoningRecord:
     texts, embeddings = row.pop("training_texts"), row.pop("text_embeddings")
     assert isinstance(texts, list), "by the schema"
