@@ -177,6 +177,14 @@ def test_copies_of_test_pictures_in_training_are_found(tmp_path: Path) -> None:
     assert re.search(r"look alike, e.g. .*alike.jpg \(train\)", messages["warning"])
 
 
+def test_one_path_under_two_ids_in_two_splits_is_found_without_opening_it() -> None:
+    row = ManifestRow(dataset="mine", image_id="a", path="/d/x/a.png", mos=1.0, direction="higher", split="train")
+    rows = [row, replace(row, image_id="b", path="/d/./x/a.png", mos=2.0, split="test"), replace(row, image_id="c")]
+    (message,) = errors([*rows, replace(row, image_id="d", path="/d/x/d.png", mos=4.0)])
+    assert message == "leakage: 1 files are in several splits, e.g. /d/x/a.png as 'a' in train and as 'b' in test"
+    assert errors([replace(each, split="train") for each in rows]) == []
+
+
 def test_a_device_split_of_piq23_is_told_and_accepted() -> None:
     """Each scene is on both sides, by the authors' own list; for any other dataset that is an error."""
     rows = [

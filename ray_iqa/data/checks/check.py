@@ -1,13 +1,14 @@
 """`ray-iqa data check`: everything that can be found wrong with labelled datasets before they are used."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 from ray_iqa.data.checks.direction import check_direction
 from ray_iqa.data.checks.files import ImageFacts, check_files, inspect_images
 from ray_iqa.data.checks.finding import Finding
-from ray_iqa.data.checks.labels import check_count, check_scale, check_scenes, check_spread
-from ray_iqa.data.checks.leakage import check_contents, check_pictures
-from ray_iqa.data.contents import with_contents, without_contents
+from ray_iqa.data.checks.labels import check_count, check_references, check_scale, check_scenes, check_spread
+from ray_iqa.data.checks.leakage import check_contents, check_paths, check_pictures
+from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.rows import ManifestRow
 
@@ -24,22 +25,20 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
     findings: list[Finding] = []
     facts: list[ImageFacts] = []
     for dataset in sorted({row.dataset for row in rows}):
-        own = [row for row in rows if row.dataset == dataset]
-        findings += _check_labels(own, complete=complete, open_images=open_images)
-        if open_images:
-            own_facts = inspect_images(own)
-            findings += check_files(own_facts)
-            facts += own_facts
-    return [*findings, *check_contents(rows), *check_pictures(facts)]
-
-
-def _check_labels(rows: Sequence[ManifestRow], *, complete: bool, open_images: bool) -> Iterator[Finding]:
-    known = known_dataset(rows[0].dataset)
-    if known is not None and complete:
-        yield from check_count(rows, known)
-    yield from check_scale(rows, known)
-    yield from check_spread(rows, known)
-    yield from check_scenes(rows, known)
-    if problem := without_contents(rows):
-        yield Finding(severity="error", check="references", dataset=rows[0].dataset, message=problem)
-    yield from check_direction(rows, known, open_images=open_images)
+        own, known = [row for row in rows if row.dataset == dataset], known_dataset(dataset)
+        own_facts = inspect_images(own) if open_images else []
+        facts += own_facts
+        remarks = {
+            "count": check_count(own, known) if complete else (),
+            "labels": chain(check_scale(own, known), check_scenes(own, known)),
+            "spread": check_spread(own, known),
+            "references": check_references(own),
+            "direction": check_direction(own, known, open_images=open_images),
+            "files": check_files(own_facts),
+        }
+        findings += [
+            Finding(severity=severity, check=check, dataset=dataset, message=message)
+            for check, found in remarks.items()
+            for severity, message in found
+        ]
+    return [*findings, *check_contents(rows), *(check_pictures(facts) if open_images else check_paths(rows))]

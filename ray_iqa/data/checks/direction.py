@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
-from ray_iqa.data.checks.finding import Finding
+from ray_iqa.data.checks.finding import Remark
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.images import load_image
 from ray_iqa.data.rows import ManifestRow
@@ -17,28 +17,27 @@ _ALIGNED = 0.7  # correlation of most versions with their median, below which th
 _MAX_REFERENCES, _MIN_VERSIONS = 6, 12  # few versions of one kind have a degraded median
 
 
-def check_direction(
-    rows: Sequence[ManifestRow], known: PublicDataset | None, *, open_images: bool
-) -> Iterator[Finding]:
+def check_direction(rows: Sequence[ManifestRow], known: PublicDataset | None, *, open_images: bool) -> Iterator[Remark]:
     """The stated direction agrees with all there is to hold against it."""
-    dataset, stated = rows[0].dataset, rows[0].direction
+    stated = rows[0].direction
     if known is not None and known.direction != stated:
-        message = f"{known.labels}; the rows say that {stated} is better"
-        yield Finding(severity="error", check="direction", dataset=dataset, message=message)
+        yield "error", f"{known.labels}; the rows say that {stated} is better"
         return
     ground, correlation = "level of distortion", quality_and_level(rows)
     # Where the direction is known there is no need of guessing from pixels, which need versions of one picture.
     if correlation is None and known is None and open_images:
         ground, correlation = "pixel distance from the median of each reference", quality_and_distance(rows)
     if correlation is None and known is None:
-        message = "not checked against the images: it takes levels of distortion, or versions of the same references"
-        yield Finding(severity="note", check="direction", dataset=dataset, message=message)
-    elif correlation is not None and correlation > _CLEAR:
-        message = (
-            f"quality rises with the {ground} (correlation {correlation:+.2f}) when {stated} is better: "
-            "the labels are the other way round"
+        yield (
+            "note",
+            "not checked against the images: it takes levels of distortion, or versions of the same references",
         )
-        yield Finding(severity="error", check="direction", dataset=dataset, message=message)
+    elif correlation is not None and correlation > _CLEAR:
+        yield (
+            "error",
+            f"quality rises with the {ground} (correlation {correlation:+.2f}) when {stated} is better: "
+            "the labels are the other way round",
+        )
 
 
 def quality_and_level(rows: Sequence[ManifestRow]) -> float | None:
@@ -76,24 +75,15 @@ def quality_and_distance(rows: Sequence[ManifestRow]) -> float | None:
         if len(kept) < _MIN_VERSIONS:
             continue
         median = np.median(stack, axis=0)
-        alike = _correlations_with(stack, median)
-        if np.median(alike) < _ALIGNED:
+        pixels = [image.ravel() for image in (median, *stack) if np.ptp(image) > 0]  # flat ones correlate with nothing
+        if np.ptp(median) == 0 or np.median(np.corrcoef(pixels)[0, 1:]) < _ALIGNED:
             continue
         from_median = ((stack - median) ** 2).mean(axis=(1, 2))
-        ranks = np.argsort(np.argsort(from_median)).astype(np.float64)
+        ranks = rankdata(from_median)
         own = np.array([_oriented(row) for row in kept])
         quality.append(own - own.mean())
         distance.append((ranks - ranks.mean()) / len(ranks))
     return _correlation(quality, distance)
-
-
-def _correlations_with(stack: NDArray[np.float32], median: NDArray[np.float32]) -> NDArray[np.float64]:
-    """[n] Pearson correlations of images [n, height, width] with one; 0 for a flat image."""
-    images = stack.reshape(len(stack), -1).astype(np.float64)
-    images = images - images.mean(axis=1, keepdims=True)
-    one = median.ravel().astype(np.float64) - float(median.mean())
-    scale = np.sqrt((images**2).sum(axis=1) * (one**2).sum())
-    return (images @ one) / np.where(scale > 0, scale, 1.0)
 
 
 def _same_size(rows: Sequence[ManifestRow]) -> tuple[list[ManifestRow], NDArray[np.float32]]:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
-from ray_iqa.data.checks.finding import Finding
+from ray_iqa.data.checks.finding import Remark
 from ray_iqa.data.images import load_image, plain_file
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import DataError
@@ -35,26 +35,22 @@ def inspect_images(rows: Sequence[ManifestRow]) -> list[ImageFacts]:
         return list(pool.map(_inspect, rows))
 
 
-def check_files(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
+def check_files(facts: Sequence[ImageFacts]) -> Iterator[Remark]:
     """Missing, broken and identical files, of one dataset."""
-    dataset = facts[0].row.dataset
     missing = [fact for fact in facts if fact.is_missing]
     if missing:
-        message = f"{len(missing):,} of {len(facts):,} images are missing, the first is {missing[0].row.path}"
-        yield Finding(severity="error", check="files", dataset=dataset, message=message)
+        yield "error", f"{len(missing):,} of {len(facts):,} images are missing, the first is {missing[0].row.path}"
     broken = [fact for fact in facts if fact.problem is not None and not fact.is_missing]
     if broken:
-        message = f"{len(broken):,} of {len(facts):,} images are broken, the first: {broken[0].problem}"
-        yield Finding(severity="error", check="files", dataset=dataset, message=message)
-    by_content: dict[str, list[ImageFacts]] = {}
+        yield "error", f"{len(broken):,} of {len(facts):,} images are broken, the first: {broken[0].problem}"
+    by_content: dict[str, list[str]] = {}
     for fact in facts:
         if fact.content is not None:
-            by_content.setdefault(fact.content, []).append(fact)
-    copies = [group for group in by_content.values() if len(group) > 1]
+            by_content.setdefault(fact.content, []).append(fact.row.path)
+    copies = [paths for paths in by_content.values() if len(paths) > 1]
     if copies:
         first, second, *_ = copies[0]
-        message = f"{len(copies):,} files are there more than once, e.g. {first.row.path} and {second.row.path}"
-        yield Finding(severity="warning", check="files", dataset=dataset, message=message)
+        yield "warning", f"{len(copies):,} files are there more than once, e.g. {first} and {second}"
 
 
 def perceptual_hash(image: Image.Image) -> int:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
+Remark = tuple[Severity, str]
+"""What one check says of one dataset: how grave, and the sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import numpy as np
 from ray_iqa.data.checks.files import ImageFacts
 from ray_iqa.data.checks.finding import Finding, Severity
 from ray_iqa.data.datasets.listing import known_dataset
+from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow
 
 _MAX_DISTANCE = 4  # differing bits of 64 up to which two images are taken for the same picture
@@ -27,6 +28,21 @@ def check_contents(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
         message = f"{len(names):,} contents are in several splits, e.g. {names[0]} in {where}"
         message += ", as in an official split; results then say nothing about new contents" if is_official else ""
         yield Finding(severity="note" if is_official else "error", check="leakage", dataset=dataset, message=message)
+
+
+def check_paths(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
+    """No file is named on two sides, under whatever ids; what `check_pictures` says of such without opening any."""
+    rows_of: dict[str, list[ManifestRow]] = {}
+    for row in rows:
+        rows_of.setdefault(whole(row.path), []).append(row)
+    shared = [own for own in rows_of.values() if len({_side(row) for row in own}) > 1]
+    if shared:
+        first, second = shared[0][0], next(row for row in shared[0] if _side(row) != _side(shared[0][0]))
+        message = (
+            f"{len(shared):,} files are in several splits, e.g. {first.path} as {first.image_id!r} in {_side(first)} "
+            f"and as {second.image_id!r} in {_side(second)}"
+        )
+        yield Finding(severity="error", check="leakage", dataset=first.dataset, message=message)
 
 
 def check_pictures(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
