@@ -9,31 +9,23 @@ import logging
 from collections import Counter
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import label_file
 from ray_iqa.data.tables import read_table
 
 logger = logging.getLogger(__name__)
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of AIGC_MOS_Zscore.xlsx."""
+def read(root: Path) -> Labels:
+    """Labels of AIGC_MOS_Zscore.xlsx."""
     labels = label_file(root, "AIGC_MOS_Zscore.xlsx")
     records = list(read_table(labels, ["Image", "Prompt", "MOS"]))
     counts = Counter(str(row["Image"]) for _, row in records)
     twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         logger.warning("%s has several labels for %s, which get no row", labels.name, ", ".join(twice))
-    images = ImageFiles(root, ["file", "images", "image", "."])
     return [
-        DATASET.row(
-            place,
-            image_id=str(row["Image"]),
-            path=images.path(str(row["Image"])),
-            mos=row["MOS"],
-            ref_id=str(row["Prompt"]).strip(),
-        )
+        (place, {"image_id": row["Image"], "mos": row["MOS"], "ref_id": str(row["Prompt"]).strip()})
         for place, row in records
         if counts[str(row["Image"])] == 1
     ]
@@ -50,5 +42,6 @@ DATASET = PublicDataset(
     citation=("Z. Zhang et al. A Perceptual Quality Assessment Exploration for AIGC Images. ICME Workshops 2023"),
     obtain="https://github.com/lcysyzxdxc/AGIQA-1k-Database",
     read=read,
+    folders=("file", "images", "image", "."),
     repeats_contents=True,
 )

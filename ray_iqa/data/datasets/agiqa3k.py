@@ -4,30 +4,10 @@ Traps: the file has two targets. ``mos_quality`` is read; ``mos_align`` says how
 Pictures of one prompt share their content, so the prompt is the reference that a split keeps together.
 """
 
-from pathlib import Path
+from functools import partial
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
-from ray_iqa.data.rows import ManifestRow
-from ray_iqa.data.tables import read_table
-
-
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of data.csv with the quality target."""
-    labels = label_file(root, "data.csv", "agiqa3k_data.csv")
-    images = ImageFiles(root, ["images", "image", "file", "."])
-    return [
-        DATASET.row(
-            place,
-            image_id=row["name"],
-            path=images.path(row["name"]),
-            mos=row["mos_quality"],
-            mos_std=row["std_quality"],
-            ref_id=row["prompt"],
-        )
-        for place, row in read_table(labels, ["name", "prompt", "mos_quality", "std_quality"])
-    ]
-
+from ray_iqa.data.datasets.native_files import columns_of
 
 DATASET = PublicDataset(
     name="agiqa-3k",
@@ -42,6 +22,11 @@ DATASET = PublicDataset(
         "IEEE Transactions on Circuits and Systems for Video Technology, 2023"
     ),
     obtain="https://github.com/lcysyzxdxc/AGIQA-3k-Database",
-    read=read,
+    read=partial(
+        columns_of,
+        files=("data.csv", "agiqa3k_data.csv"),
+        columns={"image_id": "name", "mos": "mos_quality", "mos_std": "std_quality", "ref_id": "prompt"},
+    ),
+    folders=("images", "image", "file", "."),
     repeats_contents=True,
 )

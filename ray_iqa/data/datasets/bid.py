@@ -8,26 +8,23 @@ average alone, some with a column ``std``.
 from pathlib import Path
 from statistics import stdev
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
-from ray_iqa.data.rows import ManifestRow, required_number
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import label_file
+from ray_iqa.data.rows import required_number
 from ray_iqa.data.tables import read_table
 
 _NUMBER, _GRADE = "Image Number", "Average Subjective Grade"
 _GRADES = tuple(f"Grade #{number}" for number in range(1, 21))
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of DatabaseGrades.xls, or of a copy as xlsx; image 7 is DatabaseImage0007.JPG."""
+def read(root: Path) -> Labels:
+    """Labels of DatabaseGrades.xls, or of a copy as xlsx; image 7 is DatabaseImage0007.JPG."""
     labels = label_file(root, "DatabaseGrades.xls", "DatabaseGrades.xlsx")
-    images = ImageFiles(root, ["ImageDatabase", "Image", "images", "."])
-    rows = []
     for place, record in read_table(labels, [_NUMBER, _GRADE], optional=["std", *_GRADES]):
         grades = [required_number(record, name, place) for name in _GRADES if record.get(name) is not None]
         std = stdev(grades) if len(grades) > 1 else record.get("std")
         name = f"DatabaseImage{int(required_number(record, _NUMBER, place)):04d}.JPG"
-        rows.append(DATASET.row(place, image_id=name, path=images.path(name), mos=record[_GRADE], mos_std=std))
-    return rows
+        yield place, {"image_id": name, "mos": record[_GRADE], "mos_std": std}
 
 
 DATASET = PublicDataset(
@@ -44,4 +41,5 @@ DATASET = PublicDataset(
     ),
     obtain="http://www02.smt.ufrj.br/~eduardo/ImageDatabase.htm",
     read=read,
+    folders=("ImageDatabase", "Image", "images", "."),
 )

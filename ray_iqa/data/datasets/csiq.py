@@ -8,9 +8,9 @@ spread, or one flat folder of images.
 from collections.abc import Iterator
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file, name_parts
-from ray_iqa.data.rows import ManifestRow, required_number, required_text
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import find_file, label_file, name_parts
+from ray_iqa.data.rows import required_number, required_text
 from ray_iqa.data.tables import read_table, read_words
 
 _FILE_WORDS = {"noise": "AWGN", "blur": "BLUR", "jpeg": "JPEG", "jpeg 2000": "jpeg2000"}
@@ -23,27 +23,23 @@ _COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
 _Label = tuple[str, str, object, object]  # place, file name, DMOS, standard deviation
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of the workbook, or of csiq_label.txt where there is no workbook."""
+def read(root: Path) -> Labels:
+    """Labels of the workbook, or of csiq_label.txt where there is no workbook."""
     labels = label_file(root, "csiq.DMOS.xlsx", "csiq_label.txt")
-    images = ImageFiles(root, ["dst_imgs", "dst_imgs_all", "distorted_images"])
-    found = _of_workbook(labels) if find_file(root, "csiq.DMOS.xlsx") else _of_text(labels)
-    rows = []
-    for place, name, dmos, std in found:
+    for place, name, dmos, std in _of_workbook(labels) if find_file(root, "csiq.DMOS.xlsx") else _of_text(labels):
         _, kind, level, _ = name_parts(name, ".", 4, place)
-        rows.append(
-            DATASET.row(
-                place,
-                image_id=name,
-                path=images.path(f"{kind.lower()}/{name}", name),
-                mos=dmos,
-                mos_std=std,
-                ref_id=DATASET.content_of(name),
-                distortion=kind.lower(),
-                level=level,
-            )
+        yield (
+            place,
+            {
+                "image_id": name,
+                "files": (f"{kind.lower()}/{name}", name),
+                "mos": dmos,
+                "mos_std": std,
+                "ref_id": DATASET.content_of(name),
+                "distortion": kind.lower(),
+                "level": level,
+            },
         )
-    return rows
 
 
 def _of_workbook(file: Path) -> Iterator[_Label]:
@@ -72,6 +68,7 @@ DATASET = PublicDataset(
     ),
     obtain="https://s2.smu.edu/~eclarson/csiq.html: src_imgs, dst_imgs and csiq.DMOS.xlsx",
     read=read,
+    folders=("dst_imgs", "dst_imgs_all", "distorted_images"),
     repeats_contents=True,
     content_name=rf"({'|'.join(_REFERENCES.split())})(?:\.(?:awgn|blur|contrast|fnoise|jpeg|jpeg2000)\.[1-5])?",
 )

@@ -1,20 +1,27 @@
 """What is known of a public dataset beside its files."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from ray_iqa.data.datasets.native_files import ImageFiles
+from ray_iqa.data.formats.source import Source
 from ray_iqa.data.names import whole
-from ray_iqa.data.rows import Direction, ManifestRow, parse_row, unique_rows
+from ray_iqa.data.rows import Direction, ManifestRow, required_text, unique_rows
+
+Labels = Iterable[tuple[str, Mapping[str, Any]]]  # Any: values as files type them
+"""(place, values by canonical column) of each image. Its file is called ``image_id``, or as one of ``files`` where there
+is such a value; names are below one of the dataset's ``folders``, whatever their case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicDataset:
     """One dataset: how many images it has, what its labels mean, on what terms it is to be had.
 
-    ``read`` turns the folder as distributed into rows whose paths are absolute. It raises ``DataError`` naming the
-    file and line where the files are not as described; a missing image is a row all the same, for `data check`.
+    ``read`` finds the labels in the folder as distributed. It raises ``DataError`` naming the file and line where the
+    files are not as described.
     """
 
     name: str  # the rows' ``dataset``
@@ -26,7 +33,8 @@ class PublicDataset:
     licence: str
     citation: str
     obtain: str
-    read: Callable[[Path], list[ManifestRow]]
+    read: Callable[[Path], Labels]
+    folders: tuple[str, ...]  # below the distributed one, that copies keep images in; searched in this order
     whole_number_votes: bool = False  # labels are plain means of ratings 1, 2, 3, 4, 5
     per_scene: bool = False  # labels are comparable inside a scene only; rows then carry ``group_id``
     repeats_contents: bool = False  # several images show one content; rows then carry ``ref_id``
@@ -34,6 +42,7 @@ class PublicDataset:
     practice_name: str = "(?!)"  # expression for the file names of images that trained the raters: no reader keeps them
     content_name: str = "(?!)"  # expression for the stem of a file name that tells the content as group 1; none does
     content_spelling: Callable[[str], str] = str.lower  # of a ``ref_id``, whatever the case of the file name
+    nameless: str = "(?!)"  # expression for the end of a path that is one of this dataset and tells no content
 
     def content_of(self, name: str) -> str | None:
         """The ``ref_id`` that a name of an image or a reference tells, folders apart; None where it tells none."""
@@ -45,33 +54,21 @@ class PublicDataset:
         return re.fullmatch(self.practice_name, PurePosixPath(whole(name)).name, re.IGNORECASE) is not None
 
     def rows(self, root: Path) -> list[ManifestRow]:
-        """What ``read`` gives, checked against each other.
+        """Rows of the folder as distributed, with absolute paths; a missing image is a row all the same.
 
         Raises:
-            DataError: as ``read``; also for an image that is there twice, which names both rows and their labels.
+            DataError: as ``read``; also for a folder without images, a label that is none, and an image that is there
+                twice, which names both rows and their labels.
         """
-        found = enumerate((row for row in self.read(root) if not self.is_practice(row.image_id)), start=1)
-        return unique_rows((f"{self.title} row {number}, labelled {row.mos:g}", row) for number, row in found)
-
-    def row(
-        self,
-        place: str,
-        *,
-        image_id: str,
-        path: Path,
-        mos: object,
-        **columns: object,  # the optional columns of a canonical row
-    ) -> ManifestRow:
-        """A checked row; ``place`` begins the message of the ``DataError`` it may raise."""
-        low, high = self.scale if self.scale is not None else (None, None)
-        record = {
-            "dataset": self.name,
-            "image_id": image_id,
-            "path": str(path),
-            "mos": mos,
-            "direction": self.direction,
-            "scale_min": low,
-            "scale_max": high,
-            "licence": self.licence,
-        }
-        return parse_row(record | columns, place)
+        labels = list(self.read(root))
+        images = ImageFiles(root, self.folders)
+        source = Source(
+            dataset=self.name, images=root, direction=self.direction, scale=self.scale, licence=self.licence
+        )
+        rows = []
+        for place, values in labels:
+            name = required_text(values, "image_id", place)
+            if not self.is_practice(name):
+                path = str(images.path(*values.get("files", [name])))
+                rows.append(source.row(place, name, {**values, "path": path}))
+        return unique_rows((f"{self.title} row {n}, labelled {row.mos:g}", row) for n, row in enumerate(rows, start=1))

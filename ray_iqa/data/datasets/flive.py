@@ -7,32 +7,25 @@ it is not known which of them are for training.
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import find_file, label_file
 from ray_iqa.data.tables import read_table
 from ray_iqa.errors import DataError
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of labels_image.csv; without labels640.csv no row has a split."""
+def read(root: Path) -> Labels:
+    """Labels of labels_image.csv; without labels640.csv no row has a split."""
     labels = label_file(root, "labels_image.csv", "database/labels_image.csv")
-    folder = labels.parent
-    test = _names(find_file(folder, "labels640.csv"))
-    padded = find_file(folder, "labels=640_padded.csv")
+    test = _names(find_file(labels.parent, "labels640.csv"))
+    padded = find_file(labels.parent, "labels=640_padded.csv")
     val = _names(padded, valid_only=True) - test
-    images = ImageFiles(root, ["database", "images", "."])
-    rows = []
     records = list(read_table(labels, ["name", "mos"]))
     if test and test.isdisjoint(record["name"] for _, record in records):
         raise DataError(f"labels640.csv must name pictures of {labels.name}, but none of its {len(test):,} is there")
     for place, record in records:
         name = record["name"]
         split = "test" if name in test else None if padded is None else "val" if name in val else "train"
-        rows.append(
-            DATASET.row(place, image_id=name, path=images.path(name), mos=record["mos"], split=split if test else None)
-        )
-    return rows
+        yield place, {"image_id": name, "mos": record["mos"], "split": split if test else None}
 
 
 def _names(file: Path | None, *, valid_only: bool = False) -> set[str]:
@@ -59,4 +52,5 @@ DATASET = PublicDataset(
     ),
     obtain="https://github.com/niu-haoran/FLIVE_Database, with the label files of https://github.com/baidut/PaQ-2-PiQ",
     read=read,
+    folders=("database", "images", "."),
 )

@@ -9,9 +9,9 @@ header, and no root is taken.
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, coded_name, label_file
-from ray_iqa.data.rows import ManifestRow, required_number
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import coded_name, label_file
+from ray_iqa.data.rows import required_number
 from ray_iqa.data.tables import read_table
 from ray_iqa.data.votes import share_of_votes
 
@@ -46,31 +46,28 @@ _NUM_VOTES = 30
 _ENOUGH_ROWS = 20  # a number that is something else fits with a chance of 3 %
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of dmos.csv; ``I01_04_05.png`` shows reference I01 with distortion 4 at level 5."""
-    labels = label_file(root, "dmos.csv", "kadid10k/dmos.csv")
-    images = ImageFiles(root, ["images", "distorted_images", "kadid10k/images"])
-    records = list(read_table(labels, ["dist_img", "ref_img", "dmos", "var"]))
+def read(root: Path) -> Labels:
+    """Labels of dmos.csv; ``I01_04_05.png`` shows reference I01 with distortion 4 at level 5."""
+    records = list(
+        read_table(label_file(root, "dmos.csv", "kadid10k/dmos.csv"), ["dist_img", "ref_img", "dmos", "var"])
+    )
     means = [required_number(row, "dmos", place) for place, row in records]
     spreads = [required_number(row, "var", place) for place, row in records]
     is_std = len(records) >= _ENOUGH_ROWS and share_of_votes(means, spreads, _NUM_VOTES, digits=3) > 0.5
-    rows = []
-    for (place, record), spread in zip(records, spreads, strict=True):
+    for (place, record), mean, spread in zip(records, means, spreads, strict=True):
         name = record["dist_img"].strip()
         kind, level = coded_name(name, _KINDS, place)
-        rows.append(
-            DATASET.row(
-                place,
-                image_id=name,
-                path=images.path(name),
-                mos=record["dmos"],
-                mos_std=spread if is_std else spread**0.5,
-                ref_id=DATASET.content_of(name),
-                distortion=kind,
-                level=level,
-            )
+        yield (
+            place,
+            {
+                "image_id": name,
+                "mos": mean,
+                "mos_std": spread if is_std else spread**0.5,
+                "ref_id": DATASET.content_of(name),
+                "distortion": kind,
+                "level": level,
+            },
         )
-    return rows
 
 
 DATASET = PublicDataset(
@@ -84,6 +81,7 @@ DATASET = PublicDataset(
     citation=("H. Lin, V. Hosu, D. Saupe. KADID-10k: A Large-scale Artificially Distorted IQA Database. QoMEX 2019"),
     obtain="https://database.mmsp-kn.de/kadid-10k-database.html",
     read=read,
+    folders=("images", "distorted_images", "kadid10k/images"),
     repeats_contents=True,
     content_name=r"(I\d\d)(?:_\d\d_0[1-5])?",
     content_spelling=str.upper,

@@ -10,37 +10,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file
-from ray_iqa.data.rows import ManifestRow, required_number
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import AUTHORS_SPLITS, find_file, label_file
+from ray_iqa.data.rows import required_number
 from ray_iqa.data.tables import read_table
 from ray_iqa.data.unique import once
 
 _SCORES, _SETS = "koniq10k_scores_and_distributions.csv", "koniq10k_distributions_sets.csv"
 _VOTES = ("c1", "c2", "c3", "c4", "c5")
-_SPLITS = {"training": "train", "validation": "val", "test": "test"}
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of either score file; the split is in the second one."""
+def read(root: Path) -> Labels:
+    """Labels of either score file; the split is in the second one."""
     labels = label_file(root, _SETS, f"metadata/{_SETS}", _SCORES, f"metadata/{_SCORES}")
-    images = ImageFiles(root, ["1024x768", "512x384", "images", "koniq10k_1024x768", "koniq10k_512x384"])
     scores = find_file(root, _SCORES) or labels  # more decimals than in the file of sets
     split_of = {}
     if labels.name.lower() == _SETS:
-        sets = ((place, row["image_name"], row["set"]) for place, row in read_table(labels, ["image_name", "set"]))
-        split_of = {name: _SPLITS.get(own, own) for name, own in once(sets).items()}
-    return [
-        DATASET.row(
-            place,
-            image_id=row["image_name"],
-            path=images.path(row["image_name"]),
-            mos=_mos(row, place),
-            mos_std=row["SD"],
-            split=split_of.get(row["image_name"]),
+        records = read_table(labels, ["image_name", "set"])
+        split_of = once(
+            (place, row["image_name"], AUTHORS_SPLITS.get(row["set"], row["set"])) for place, row in records
         )
-        for place, row in read_table(scores, ["image_name", "MOS", "SD"], optional=_VOTES)
-    ]
+    for place, row in read_table(scores, ["image_name", "MOS", "SD"], optional=_VOTES):
+        name = row["image_name"]
+        yield place, {"image_id": name, "mos": _mos(row, place), "mos_std": row["SD"], "split": split_of.get(name)}
 
 
 def _mos(record: Mapping[str, Any], place: str) -> float:  # Any: as `read_table`
@@ -67,5 +59,6 @@ DATASET = PublicDataset(
     ),
     obtain="https://database.mmsp-kn.de/koniq-10k-database.html: images and both score files",
     read=read,
+    folders=("1024x768", "512x384", "images", "koniq10k_1024x768", "koniq10k_512x384"),
     whole_number_votes=True,
 )

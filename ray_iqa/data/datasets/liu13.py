@@ -6,26 +6,16 @@ the whole set. One of 40 x 30 results is not in it.
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import label_file
 from ray_iqa.data.formats.visualquality_r1 import read_lines
-from ray_iqa.data.rows import ManifestRow
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of the label list: ``16_0.png 16_4.png 4.8``, where 16_0 is the blurred image."""
-    labels = label_file(root, "Deblur_test_all.txt", "Deblur.txt")
-    images = ImageFiles(root, ["images", "Deblur", "."])
-    return [
-        DATASET.row(
-            line.place,
-            image_id=line.name,
-            path=images.path(line.name),
-            mos=line.mos,
-            ref_id=Path(line.ref).stem if line.ref else None,
-        )
-        for line in read_lines(labels)
-    ]
+def read(root: Path) -> Labels:
+    """Labels of the list: ``16_0.png 16_4.png 4.8``, where 16_0 is the blurred image."""
+    for place, line in read_lines(label_file(root, "Deblur_test_all.txt", "Deblur.txt")):
+        ref = line["ref_id"] and Path(line["ref_id"]).stem
+        yield place, {"image_id": line["name"], "mos": line["mos"], "ref_id": ref}
 
 
 DATASET = PublicDataset(
@@ -42,5 +32,6 @@ DATASET = PublicDataset(
     ),
     obtain="from the authors; label list: https://github.com/TianheWu/VisualQuality-R1",
     read=read,
+    folders=("images", "Deblur", "."),
     repeats_contents=True,
 )

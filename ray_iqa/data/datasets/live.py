@@ -7,9 +7,8 @@ such as jp2k/img1.bmp are unique with their folder only and do not tell the refe
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, label_file, matlab_variable
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import check_lengths, label_file, matlab_variable
 
 _REFERENCES = (
     "bikes building2 buildings caps carnivaldolls cemetry churchandcapitol coinsinfountain dancers "
@@ -19,8 +18,8 @@ _REFERENCES = (
 _FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of dmos_realigned.mat, or of dmos.mat where it is not there."""
+def read(root: Path) -> Labels:
+    """Labels of dmos_realigned.mat, or of dmos.mat where it is not there."""
     labels = label_file(root, "dmos_realigned.mat", "dmos.mat")
     realigned = labels.name.lower() == "dmos_realigned.mat"
     scores = matlab_variable(labels, "dmos_new" if realigned else "dmos")
@@ -30,20 +29,19 @@ def read(root: Path) -> list[ManifestRow]:
     names = [(folder, f"img{number}.bmp") for folder, count in _FOLDERS.items() for number in range(1, count + 1)]
     found = {"dmos": len(scores), "dmos_std": len(spreads), "orgs": len(pristine), "refnames_all": len(references)}
     check_lengths(root / "its five folders", len(names), **found)
-    images = ImageFiles(root, ["."])
-    return [
-        DATASET.row(
-            f"{labels.name} image {number}",
-            image_id=f"{folder}/{name}",
-            path=images.path(f"{folder}/{name}", f"{folder.removeprefix('g')}/{name}"),
-            mos=float(scores[number - 1]),
-            mos_std=spreads[number - 1],
-            ref_id=Path(str(references[number - 1])).stem,
-            distortion=folder,
-        )
-        for number, (folder, name) in enumerate(names, start=1)
-        if not pristine[number - 1]
-    ]
+    for place, (folder, name) in enumerate(names):
+        if not pristine[place]:
+            yield (
+                f"{labels.name} image {place + 1}",
+                {
+                    "image_id": f"{folder}/{name}",
+                    "files": (f"{folder}/{name}", f"{folder.removeprefix('g')}/{name}"),
+                    "mos": float(scores[place]),
+                    "mos_std": spreads[place],
+                    "ref_id": Path(str(references[place])).stem,
+                    "distortion": folder,
+                },
+            )
 
 
 DATASET = PublicDataset(
@@ -60,6 +58,8 @@ DATASET = PublicDataset(
     ),
     obtain="https://live.ece.utexas.edu/research/quality/subjective.htm: request form",
     read=read,
+    folders=(".",),
     repeats_contents=True,
     content_name=rf"({'|'.join(_REFERENCES.split())})",
+    nameless=r"(jp2k|jpeg|wn|g?blur|fastfading)/img\d+\.bmp",
 )

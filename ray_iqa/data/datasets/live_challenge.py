@@ -6,13 +6,12 @@ them out, and so does every reader of this dataset here.
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, label_file, matlab_variable
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import check_lengths, label_file, matlab_variable
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of the three .mat files, the images that trained the raters too."""
+def read(root: Path) -> Labels:
+    """Labels of the three .mat files, the images that trained the raters too."""
     files = {
         name: label_file(root, f"Data/{name}.mat", f"{name}.mat", f"ChallengeDB_release/Data/{name}.mat")
         for name in ("AllImages_release", "AllMOS_release", "AllStdDev_release")
@@ -20,15 +19,8 @@ def read(root: Path) -> list[ManifestRow]:
     names, scores, spreads = (matlab_variable(file, name) for name, file in files.items())
     file = files["AllImages_release"]
     check_lengths(file, len(names), AllMOS_release=len(scores), AllStdDev_release=len(spreads))
-    images = ImageFiles(root, ["Images", "ChallengeDB_release/Images"])
     return [
-        DATASET.row(
-            f"{file.name} image {number}",
-            image_id=str(name),
-            path=images.path(str(name)),
-            mos=float(mos),
-            mos_std=float(std),
-        )
+        (f"{file.name} image {number}", {"image_id": str(name), "mos": float(mos), "mos_std": float(std)})
         for number, (name, mos, std) in enumerate(zip(names, scores, spreads, strict=True), start=1)
     ]
 
@@ -47,5 +39,6 @@ DATASET = PublicDataset(
     ),
     obtain="https://live.ece.utexas.edu/research/ChallengeDB/index.html: request form",
     read=read,
+    folders=("Images", "ChallengeDB_release/Images"),
     practice_name=r"t[1-7]\.bmp",
 )

@@ -6,30 +6,16 @@ the whole set. Trap: names of scenes hold underscores too.
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import label_file
 from ray_iqa.data.formats.visualquality_r1 import read_lines
-from ray_iqa.data.rows import ManifestRow
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of the label list: ``lawn1_D1.png lawn1_D1_He09.png 3.4``; the distortion is the algorithm."""
-    labels = label_file(root, "dehaze_test_all.txt", "dehaze.txt")
-    images = ImageFiles(root, ["images", "dehaze", "."])
-    rows = []
-    for line in read_lines(labels):
-        scene, _, algorithm = Path(line.name).stem.rpartition("_")
-        rows.append(
-            DATASET.row(
-                line.place,
-                image_id=line.name,
-                path=images.path(line.name),
-                mos=line.mos,
-                ref_id=scene,
-                distortion=algorithm,
-            )
-        )
-    return rows
+def read(root: Path) -> Labels:
+    """Labels of the list: ``lawn1_D1.png lawn1_D1_He09.png 3.4``; the distortion is the algorithm."""
+    for place, line in read_lines(label_file(root, "dehaze_test_all.txt", "dehaze.txt")):
+        scene, _, algorithm = Path(line["name"]).stem.rpartition("_")
+        yield place, {"image_id": line["name"], "mos": line["mos"], "ref_id": scene, "distortion": algorithm}
 
 
 DATASET = PublicDataset(
@@ -46,5 +32,6 @@ DATASET = PublicDataset(
     ),
     obtain="from the authors; label list: https://github.com/TianheWu/VisualQuality-R1",
     read=read,
+    folders=("images", "dehaze", "."),
     repeats_contents=True,
 )

@@ -1,16 +1,19 @@
 """Finding and reading the files of a dataset: upper and lower case vary between copies, folders move."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ray_iqa.data.tables import read_table
 from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError
 
+AUTHORS_SPLITS = {"training": "train", "validation": "val", "test": "test"}
+"""Splits as the authors of KonIQ-10k and UHD-IQA call them -> as they are called here."""
 Listing = dict[Path, dict[str, Path]]  # of each folder, files by their name in lower case
 
 
@@ -58,6 +61,16 @@ def label_file(root: Path, *candidates: str) -> Path:
     if found is None:
         raise DataError(f"{root} must have the labels in {' or '.join(candidates)}, found neither")
     return found
+
+
+def columns_of(root: Path, files: Sequence[str], columns: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Labels in the first table of ``files`` that exists below ``root``; ``columns`` are its own by canonical name.
+
+    Raises:
+        DataError: there is no such table, or it lacks a column or a value.
+    """
+    for place, record in read_table(label_file(root, *files), list(columns.values())):
+        yield place, {name: record[column] for name, column in columns.items()}
 
 
 def matlab_variable(file: Path, name: str) -> NDArray[Any]:  # Any: numbers, or text in a cell array

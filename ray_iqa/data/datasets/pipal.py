@@ -6,37 +6,24 @@ of ``Distortion_1`` to ``Distortion_4`` into ``Dist_Imgs``; validation and test 
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, name_parts
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import name_parts
 from ray_iqa.data.tables import read_words
 from ray_iqa.errors import DataError
 
 _FOLDERS = ("Dist_Imgs", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4", "Train_Dist")
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of Train_Label/*.txt (name, Elo); ``A0001_03_05.bmp`` shows A0001 with distortion type 3, variant 5."""
+def read(root: Path) -> Labels:
+    """Labels of Train_Label/*.txt (name, Elo); ``A0001_03_05.bmp`` shows A0001 with distortion type 3, variant 5."""
     files = sorted((root / "Train_Label").glob("*.txt"))
     if not files:
         raise DataError(f"{root} must have the labels in Train_Label/*.txt, found none")
-    folders = [*_FOLDERS, *(f"images/{folder}" for folder in _FOLDERS), *(f"Train_Dist/{name}" for name in _FOLDERS)]
-    images = ImageFiles(root, folders)
-    rows = []
     for file in files:
         for place, name, score in read_words(file, "a file name and an Elo score", (2,), ","):
             _, kind, _ = name_parts(Path(name).stem, "_", 3, place)
-            rows.append(
-                DATASET.row(
-                    place,
-                    image_id=name,
-                    path=images.path(name),
-                    mos=score,
-                    ref_id=DATASET.content_of(name),
-                    distortion=f"type {kind}",
-                )
-            )
-    return rows
+            ref_id = DATASET.content_of(name)
+            yield place, {"image_id": name, "mos": score, "ref_id": ref_id, "distortion": f"type {kind}"}
 
 
 DATASET = PublicDataset(
@@ -52,6 +39,7 @@ DATASET = PublicDataset(
     ),
     obtain="https://github.com/HaomingCai/PIPAL-dataset: the training set",
     read=read,
+    folders=(*_FOLDERS, *(f"images/{folder}" for folder in _FOLDERS), *(f"Train_Dist/{name}" for name in _FOLDERS)),
     repeats_contents=True,
     content_name=r"(A\d{4})(?:_\d\d_\d\d)?",
     content_spelling=str.upper,

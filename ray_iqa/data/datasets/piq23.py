@@ -8,15 +8,14 @@ a list for `ray-iqa data split`, with every scene on both sides. The authors ask
 from functools import partial
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, find_file, label_file
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import find_file, label_file
 from ray_iqa.data.tables import read_table
 from ray_iqa.data.unique import once
 
 
-def read(root: Path, attribute: str) -> list[ManifestRow]:
-    """Rows of Scores_<attribute>.csv, the scene as group and as content."""
+def read(root: Path, attribute: str) -> Labels:
+    """Labels of Scores_<attribute>.csv, the scene as group and as content."""
     name = f"Scores_{attribute}.csv"
     labels = label_file(root, name, f"Scores/{name}")
     scenes = find_file(root, "Scene Split.csv", "Test split/Scene Split.csv")
@@ -24,21 +23,19 @@ def read(root: Path, attribute: str) -> list[ManifestRow]:
     if scenes is not None:
         records = read_table(scenes, ["SCENE", "SPLIT"])
         split_of = once((place, row["SCENE"], row["SPLIT"].lower()) for place, row in records)
-    images = ImageFiles(root, ["."])
-    dataset = next(item for item in DATASETS if item.name.endswith(attribute.lower()))
-    return [
-        dataset.row(
+    for place, row in read_table(labels, ["IMAGE PATH", "JOD", "JOD STD", "IMAGE", "SCENE"]):
+        yield (
             place,
-            image_id=row["IMAGE"],
-            path=images.path(row["IMAGE PATH"].replace("\\", "/")),
-            mos=row["JOD"],
-            mos_std=row["JOD STD"],
-            ref_id=row["SCENE"],
-            group_id=row["SCENE"],
-            split=split_of.get(row["SCENE"]),
+            {
+                "image_id": row["IMAGE"],
+                "files": (row["IMAGE PATH"].replace("\\", "/"),),
+                "mos": row["JOD"],
+                "mos_std": row["JOD STD"],
+                "ref_id": row["SCENE"],
+                "group_id": row["SCENE"],
+                "split": split_of.get(row["SCENE"]),
+            },
         )
-        for place, row in read_table(labels, ["IMAGE PATH", "JOD", "JOD STD", "IMAGE", "SCENE"])
-    ]
 
 
 def _attribute(name: str) -> PublicDataset:
@@ -53,6 +50,7 @@ def _attribute(name: str) -> PublicDataset:
         citation="N. Chahine et al. An Image Quality Assessment Dataset for Portraits. CVPR 2023",
         obtain="https://corp.dxomark.com/data-base-piq23/; splits: https://github.com/DXOMARK-Research/PIQ2023",
         read=partial(read, attribute=name),
+        folders=(".",),
         repeats_contents=True,
         per_scene=True,
         split_inside_contents=True,

@@ -4,27 +4,12 @@ Traps: copies rename the workbook with underscores; the standard deviations that
 are not in the distributed sheet, and belong to the 0 to 100 scale even where those lists rescale the MOS.
 """
 
-from pathlib import Path
+from functools import partial
 
 from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
-from ray_iqa.data.rows import ManifestRow
-from ray_iqa.data.tables import read_table
+from ray_iqa.data.datasets.native_files import columns_of
 
 _BOOKS = ("MOS and Image attribute scores.xlsx", "MOS_and_Image_attribute_scores.xlsx")
-
-
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of the workbook's overall MOS."""
-    labels = label_file(
-        root, *(f"{folder}{book}" for folder in ("Annotations/", "annotations/", "") for book in _BOOKS)
-    )
-    images = ImageFiles(root, ["TestImage", "SPAQ/TestImage", "images", "512x384"])
-    return [
-        DATASET.row(place, image_id=str(row["Image name"]), path=images.path(str(row["Image name"])), mos=row["MOS"])
-        for place, row in read_table(labels, ["Image name", "MOS"])
-    ]
-
 
 DATASET = PublicDataset(
     name="spaq",
@@ -38,5 +23,10 @@ DATASET = PublicDataset(
         "Y. Fang, H. Zhu, Y. Zeng, K. Ma, Z. Wang. Perceptual Quality Assessment of Smartphone Photography. CVPR 2020"
     ),
     obtain="https://github.com/h4nwei/SPAQ: TestImage and Annotations",
-    read=read,
+    read=partial(
+        columns_of,
+        files=[f"{folder}{book}" for folder in ("Annotations/", "annotations/", "") for book in _BOOKS],
+        columns={"image_id": "Image name", "mos": "MOS"},
+    ),
+    folders=("TestImage", "SPAQ/TestImage", "images", "512x384"),
 )

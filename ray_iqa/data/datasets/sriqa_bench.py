@@ -6,35 +6,18 @@ is rated among the methods, so there are 1,100 rows and not 1,000. Say which of 
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import label_file
 from ray_iqa.data.formats.visualquality_r1 import read_lines
-from ray_iqa.data.rows import ManifestRow
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of the label list: ``online50_Original.png online50_SeeSRx4.png 100.0``."""
-    labels = label_file(root, "SRIQA-Bench_test_all.txt", "SRIQA-Bench.txt")
-    images = ImageFiles(root, ["images", "SRIQA-Bench", "."])
-    rows = []
-    for line in read_lines(labels):
-        scene, _, method = Path(line.name).stem.rpartition("_")
-        rows.append(
-            DATASET.row(
-                line.place,
-                image_id=line.name,
-                path=images.path(line.name),
-                mos=_within_scale(line.mos),
-                ref_id=scene,
-                group_id=scene,
-                distortion=method.removesuffix("x4"),
-            )
-        )
-    return rows
-
-
-def _within_scale(mos: float) -> float:
-    return min(100.0, max(0.0, mos)) if abs(mos - 50) < 50 + 1e-9 else mos  # the list has 100.00000000000001
+def read(root: Path) -> Labels:
+    """Labels of the list: ``online50_Original.png online50_SeeSRx4.png 100.0``."""
+    for place, line in read_lines(label_file(root, "SRIQA-Bench_test_all.txt", "SRIQA-Bench.txt")):
+        scene, _, method = Path(line["name"]).stem.rpartition("_")
+        mos = min(line["mos"], 100.0) if line["mos"] < 100 + 1e-9 else line["mos"]  # the list has 100.00000000000001
+        values = {"image_id": line["name"], "mos": mos, "distortion": method.removesuffix("x4")}
+        yield place, {**values, "ref_id": scene, "group_id": scene}
 
 
 DATASET = PublicDataset(
@@ -51,6 +34,7 @@ DATASET = PublicDataset(
     ),
     obtain="https://github.com/ChrisDud0257/AFINE; label list: https://github.com/TianheWu/VisualQuality-R1",
     read=read,
+    folders=("images", "SRIQA-Bench", "."),
     repeats_contents=True,
     per_scene=True,
 )

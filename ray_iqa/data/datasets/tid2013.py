@@ -6,9 +6,8 @@ reference is spelt in lower case; the spread is in a file of its own, line by li
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, check_lengths, coded_name, label_file
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import check_lengths, coded_name, label_file
 from ray_iqa.data.tables import read_words
 
 _KINDS = (
@@ -39,28 +38,25 @@ _KINDS = (
 )
 
 
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of mos_with_names.txt (score, name) beside mos_std.txt."""
+def read(root: Path) -> Labels:
+    """Labels of mos_with_names.txt (score, name) beside mos_std.txt."""
     labels, stds = label_file(root, "mos_with_names.txt"), label_file(root, "mos_std.txt")
-    images = ImageFiles(root, ["distorted_images", "images/distorted_images"])
     lines, spreads = read_words(labels, "a score and a file name", (2,)), read_words(stds, "a spread", (1,))
     check_lengths(labels, len(lines), **{stds.name: len(spreads)})
-    rows = []
     for (place, score, name), (_, spread) in zip(lines, spreads, strict=True):
         kind, level = coded_name(name, _KINDS, place)
-        rows.append(
-            DATASET.row(
-                place,
-                image_id=f"I{name[1:].lower()}",
-                path=images.path(name),
-                mos=score,
-                mos_std=spread,
-                ref_id=DATASET.content_of(name),
-                distortion=kind,
-                level=level,
-            )
+        yield (
+            place,
+            {
+                "image_id": f"I{name[1:].lower()}",
+                "files": (name,),
+                "mos": score,
+                "mos_std": spread,
+                "ref_id": DATASET.content_of(name),
+                "distortion": kind,
+                "level": level,
+            },
         )
-    return rows
 
 
 DATASET = PublicDataset(
@@ -77,6 +73,7 @@ DATASET = PublicDataset(
     ),
     obtain="https://www.ponomarenko.info/tid2013.htm",
     read=read,
+    folders=("distorted_images", "images/distorted_images"),
     repeats_contents=True,
     content_name=r"(I\d\d)(?:_\d\d_[1-5])?",
     content_spelling=str.upper,

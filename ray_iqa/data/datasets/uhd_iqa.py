@@ -5,28 +5,18 @@ Trap: copies of the challenge keep the images in one folder or below ``challenge
 
 from pathlib import Path
 
-from ray_iqa.data.datasets.description import PublicDataset
-from ray_iqa.data.datasets.native_files import ImageFiles, label_file
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.datasets.description import Labels, PublicDataset
+from ray_iqa.data.datasets.native_files import AUTHORS_SPLITS, label_file
 from ray_iqa.data.tables import read_table
 
-_SPLITS = {"training": "train", "validation": "val", "test": "test"}
 
-
-def read(root: Path) -> list[ManifestRow]:
-    """Rows of uhd-iqa-metadata.csv."""
+def read(root: Path) -> Labels:
+    """Labels of uhd-iqa-metadata.csv."""
     labels = label_file(root, "uhd-iqa-metadata.csv", "challenge/uhd-iqa-metadata.csv")
-    images = ImageFiles(root, [".", "challenge", "database", "images"])
-    return [
-        DATASET.row(
-            place,
-            image_id=row["image_name"],
-            path=images.path(f"{row['set']}/{row['image_name']}", row["image_name"]),
-            mos=row["quality_mos"],
-            split=_SPLITS.get(row["set"], row["set"]),
-        )
-        for place, row in read_table(labels, ["image_name", "quality_mos", "set"])
-    ]
+    for place, row in read_table(labels, ["image_name", "quality_mos", "set"]):
+        values = {"image_id": row["image_name"], "mos": row["quality_mos"]}
+        files = (f"{row['set']}/{row['image_name']}", row["image_name"])
+        yield place, {**values, "files": files, "split": AUTHORS_SPLITS.get(row["set"], row["set"])}
 
 
 DATASET = PublicDataset(
@@ -43,4 +33,5 @@ DATASET = PublicDataset(
     ),
     obtain="https://database.mmsp-kn.de/uhd-iqa-benchmark-database.html",
     read=read,
+    folders=(".", "challenge", "database", "images"),
 )

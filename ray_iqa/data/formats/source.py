@@ -31,9 +31,10 @@ class Source:
         Raises:
             DataError: begins with the place.
         """
-        return unique_rows((place, self._row(place, **values)) for place, values in named)
+        return unique_rows((place, self.row(place, values["name"], values)) for place, values in named)
 
-    def _row(self, place: str, *, name: object, **columns: object) -> ManifestRow:
+    def row(self, place: str, name: object, values: Mapping[str, Any]) -> ManifestRow:
+        """A checked row of the image ``name``; ``place`` begins the message of the ``DataError`` it may raise."""
         path = required_text({"path": name}, "path", place)
         low, high = self.scale if self.scale is not None else (None, None)
         record = {
@@ -45,7 +46,7 @@ class Source:
             "scale_max": high,
             "licence": self.licence,
         }
-        return parse_row(record | columns, place)
+        return parse_row({**record, **values}, place)
 
 
 def image_name(row: ManifestRow, images: Path) -> str:

@@ -8,7 +8,6 @@ but keep their std in old units, so a std is read only when the caller says that
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,8 @@ _FORM = "[reference] name mos [std] without blanks in names"
 _ANSWER_TAGS = re.compile(r"</?answer>")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListLine:
-    """One line of a label list."""
-
-    place: str
-    ref: str | None
-    name: str
-    mos: float
-    std: float | None
-
-
-def read_lines(file: Path) -> Iterator[ListLine]:
-    """The lines of a list, with their columns told apart.
+def read_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, values) of the lines of a list: ``name``, ``mos``, ``mos_std`` and ``ref_id``, None where not told.
 
     Raises:
         DataError: names the line that is none of the four forms.
@@ -43,23 +31,21 @@ def read_lines(file: Path) -> Iterator[ListLine]:
     for place, *words in read_words(file, _FORM, (2, 3, 4)):
         match [_number(word) for word in words]:
             case [None, float(mos)]:
-                yield ListLine(place=place, ref=None, name=words[0], mos=mos, std=None)
+                yield place, {"name": words[0], "mos": mos, "mos_std": None, "ref_id": None}
             case [None, float(mos), float(std)]:
-                yield ListLine(place=place, ref=None, name=words[0], mos=mos, std=std)
+                yield place, {"name": words[0], "mos": mos, "mos_std": std, "ref_id": None}
             case [None, None, float(mos)]:
-                yield ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=None)
+                yield place, {"name": words[1], "mos": mos, "mos_std": None, "ref_id": words[0]}
             case [None, None, float(mos), float(std)]:
-                yield ListLine(place=place, ref=words[0], name=words[1], mos=mos, std=std)
+                yield place, {"name": words[1], "mos": mos, "mos_std": std, "ref_id": words[0]}
             case _:
                 raise DataError(f"{place}: must be {_FORM}, got {' '.join(words)!r}")
 
 
 def read_txt(file: Path, source: Source, *, std_in_mos_units: bool = False) -> list[ManifestRow]:
     """Rows of a label list; the reference image, where there is one, is the content."""
-    lines = ((line, line.std if std_in_mos_units else None) for line in read_lines(file))
-    return source.rows(
-        (line.place, {"name": line.name, "mos": line.mos, "mos_std": std, "ref_id": line.ref}) for line, std in lines
-    )
+    ignored = {} if std_in_mos_units else {"mos_std": None}
+    return source.rows((place, line | ignored) for place, line in read_lines(file))
 
 
 def write_txt(file: Path, rows: Sequence[ManifestRow], images: Path) -> None:

@@ -24,7 +24,7 @@ def test_workbook_with_its_header_on_row_four(tmp_path: Path) -> None:
     write_workbook(tmp_path / "csiq.DMOS.xlsx", {"notes": [["read me"]], "all_by_image": SHEET})
     touch_image(tmp_path / "dst_imgs/awgn/1600.AWGN.1.png")
     touch_image(tmp_path / "dst_imgs/jpeg2000/aerial_city.jpeg2000.4.png")
-    rows = csiq.read(tmp_path)
+    rows = csiq.DATASET.rows(tmp_path)
     assert [row.image_id for row in rows] == [
         "1600.AWGN.1.png",
         "aerial_city.jpeg2000.4.png",
@@ -40,7 +40,7 @@ def test_workbook_with_its_header_on_row_four(tmp_path: Path) -> None:
 def test_label_list_and_flat_folder(folder: str, tmp_path: Path) -> None:
     write_lines(tmp_path / "csiq_label.txt", "1600.AWGN.1.png 0.062", "1600.BLUR.5.png 0.812")
     touch_image(tmp_path / folder / "1600.BLUR.5.png")
-    rows = csiq.read(tmp_path)
+    rows = csiq.DATASET.rows(tmp_path)
     assert [(row.mos, row.mos_std) for row in rows] == [(0.062, None), (0.812, None)]
     assert rows[1].path == str(tmp_path / folder / "1600.BLUR.5.png")
 
@@ -49,7 +49,7 @@ def test_another_workbook_is_refused(tmp_path: Path) -> None:
     write_workbook(tmp_path / "csiq.DMOS.xlsx", {"Sheet1": SHEET})
     (tmp_path / "dst_imgs").mkdir()
     with pytest.raises(DataError, match="must have a sheet 'all_by_image', found Sheet1"):
-        csiq.read(tmp_path)
+        csiq.DATASET.rows(tmp_path)
     write_workbook(tmp_path / "csiq.DMOS.xlsx", {"all_by_image": SHEET[4:]})
     with pytest.raises(DataError, match="must have a row with the columns image, dst_type"):
-        csiq.read(tmp_path)
+        csiq.DATASET.rows(tmp_path)

@@ -16,7 +16,7 @@ def test_sets_come_from_their_lists(tmp_path: Path) -> None:
     padded = [f"{NAMES[1]},True", f"{NAMES[2]},False", f"{NAMES[0]},True"]
     write_lines(tmp_path / "labels=640_padded.csv", "name_image,is_valid", *padded)
     touch_image(tmp_path / "database" / NAMES[2])
-    rows = flive.read(tmp_path)
+    rows = flive.DATASET.rows(tmp_path)
     assert [(row.image_id, row.mos, row.split) for row in rows] == [
         (NAMES[0], 60.5, "test"),
         (NAMES[1], 61.5, "val"),
@@ -30,12 +30,12 @@ def test_without_the_padded_list_nothing_is_called_train(tmp_path: Path) -> None
     write_lines(tmp_path / "labels_image.csv", "name,mos", *(f"{name},60.5" for name in NAMES))
     write_lines(tmp_path / "labels640.csv", "name_image,mos_image", f"{NAMES[0]},60.5")
     (tmp_path / "images").mkdir()
-    assert [row.split for row in flive.read(tmp_path)] == ["test", None, None, None]
+    assert [row.split for row in flive.DATASET.rows(tmp_path)] == ["test", None, None, None]
 
 
 def test_without_the_lists_there_is_no_split(tmp_path: Path) -> None:
     write_lines(tmp_path / "database/labels_image.csv", "name,mos", f"{NAMES[0]},60.5")
-    assert [row.split for row in flive.read(tmp_path)] == [None]
+    assert [row.split for row in flive.DATASET.rows(tmp_path)] == [None]
 
 
 def test_a_list_of_other_names_is_refused(tmp_path: Path) -> None:
@@ -43,4 +43,4 @@ def test_a_list_of_other_names_is_refused(tmp_path: Path) -> None:
     write_lines(tmp_path / "labels640.csv", "name_image,mos_image", "a.jpg,60.5")
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError, match=r"labels640.csv must name pictures of labels_image.csv, but none of its 1"):
-        flive.read(tmp_path)
+        flive.DATASET.rows(tmp_path)

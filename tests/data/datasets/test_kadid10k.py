@@ -19,7 +19,7 @@ def copy_with(root: Path, *lines: str) -> None:
 
 def test_higher_is_better_in_spite_of_the_name_and_the_variance_gets_its_root(tmp_path: Path) -> None:
     copy_with(tmp_path, "I01_01_01.png,I01.png,4.57,0.496", "I81_25_05.png,I81.png,1.93,0.64")
-    first, last = kadid10k.read(tmp_path)
+    first, last = kadid10k.DATASET.rows(tmp_path)
     assert (first.mos, first.direction, first.scale_min, first.scale_max) == (4.57, "higher", 1, 5)
     assert first.mos_std == pytest.approx(0.704, abs=5e-4)
     assert (first.ref_id, first.distortion, first.level) == ("I01", "gaussian blur", 1)
@@ -42,13 +42,13 @@ def test_the_spread_is_that_of_the_votes_whether_the_file_holds_variances_or_dev
     column_of: Callable[[NDArray[np.float64]], NDArray[np.float64]], tmp_path: Path
 ) -> None:
     votes = copy_of_votes(tmp_path, column_of)
-    assert [row.mos_std for row in kadid10k.read(tmp_path)] == pytest.approx(votes.std(axis=1), abs=0.01)
+    assert [row.mos_std for row in kadid10k.DATASET.rows(tmp_path)] == pytest.approx(votes.std(axis=1), abs=0.01)
 
 
 def test_numbers_that_prove_nothing_are_the_variances_the_header_says(tmp_path: Path) -> None:
     numbers = np.random.default_rng(1).uniform(0.3, 1.2, size=40).round(3)
     copy_of_votes(tmp_path, lambda _: numbers)
-    assert [row.mos_std for row in kadid10k.read(tmp_path)] == pytest.approx(np.sqrt(numbers))
+    assert [row.mos_std for row in kadid10k.DATASET.rows(tmp_path)] == pytest.approx(np.sqrt(numbers))
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_numbers_that_prove_nothing_are_the_variances_the_header_says(tmp_path: 
 def test_broken_lines_are_named(line: str, sentence: str, tmp_path: Path) -> None:
     copy_with(tmp_path, line)
     with pytest.raises(DataError, match=sentence):
-        kadid10k.read(tmp_path)
+        kadid10k.DATASET.rows(tmp_path)

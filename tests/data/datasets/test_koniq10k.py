@@ -22,7 +22,7 @@ def test_both_files_give_the_score_with_its_own_spread_and_the_authors_split(tmp
     write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", *SCORES)
     write_lines(tmp_path / "koniq10k_distributions_sets.csv", *SETS)
     touch_image(tmp_path / "512x384/10004473376.jpg")
-    rows = koniq10k.read(tmp_path)
+    rows = koniq10k.DATASET.rows(tmp_path)
     first = rows[0]
     assert (first.mos, first.mos_std, first.scale_min, first.scale_max) == (3.828571428571, 0.527277894494, 1, 5)
     assert [row.split for row in rows] == ["train", "test"]
@@ -35,32 +35,32 @@ def test_one_file_is_enough(lines: tuple[str, ...], splits: list[str | None], tm
     name = "koniq10k_distributions_sets.csv" if splits[0] else "koniq10k_scores_and_distributions.csv"
     write_lines(tmp_path / name, *lines)
     (tmp_path / "1024x768").mkdir()
-    assert [row.split for row in koniq10k.read(tmp_path)] == splits
+    assert [row.split for row in koniq10k.DATASET.rows(tmp_path)] == splits
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="must have the labels in koniq10k_distributions_sets"):
-        koniq10k.read(tmp_path)
+        koniq10k.DATASET.rows(tmp_path)
     write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", *SCORES)
     with pytest.raises(DataError, match="must have its images in one of 1024x768, 512x384"):
-        koniq10k.read(tmp_path)
+        koniq10k.DATASET.rows(tmp_path)
     (tmp_path / "512x384").mkdir()
     write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", "image_name,MOS_zscore", "a.jpg,77.4")
     with pytest.raises(
         DataError,
         match=r"distributions\.csv must have a row with the columns image_name, MOS, SD",
     ):
-        koniq10k.read(tmp_path)
+        koniq10k.DATASET.rows(tmp_path)
     write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", "image_name,MOS,SD", "a.jpg,77.4,0.5")
     with pytest.raises(DataError, match=r"line 2: mos must lie in scale_min to scale_max, 1.0 to 5.0, got 77.4"):
-        koniq10k.read(tmp_path)
+        koniq10k.DATASET.rows(tmp_path)
 
 
 def test_z_scores_of_the_first_authors_file_are_not_taken_for_the_mos(tmp_path: Path) -> None:
     lines = (SETS[0], "1.jpg,0.0,0.0,0.25,0.5,0.25,100,77.38,0.71,training", "2.jpg,0.5,0.5,0,0,0,100,3.91,0.5,test")
     write_lines(tmp_path / "koniq10k_distributions_sets.csv", *lines)
     (tmp_path / "1024x768").mkdir()
-    assert [(row.mos, row.mos_std, row.split) for row in koniq10k.read(tmp_path)] == [
+    assert [(row.mos, row.mos_std, row.split) for row in koniq10k.DATASET.rows(tmp_path)] == [
         (4.0, 0.71, "train"),
         (1.5, 0.5, "test"),
     ]

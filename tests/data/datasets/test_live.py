@@ -9,7 +9,7 @@ from ray_iqa.data.datasets import live
 def test_realigned_scores_win_and_pristine_rows_are_left_out(tmp_path: Path) -> None:
     write_live(tmp_path, realigned=True)
     touch_image(tmp_path / "jp2k/img2.bmp")
-    rows = live.read(tmp_path)
+    rows = live.DATASET.rows(tmp_path)
     assert len(rows) == 982 - 197
     first = rows[0]  # row 1 of the files is pristine
     assert (first.image_id, first.ref_id, first.distortion) == ("jp2k/img2.bmp", "ref1", "jp2k")
@@ -25,7 +25,7 @@ def test_realigned_scores_win_and_pristine_rows_are_left_out(tmp_path: Path) -> 
 def test_older_scores_have_no_spread_and_gblur_may_be_called_blur(tmp_path: Path) -> None:
     write_live(tmp_path, realigned=False)
     touch_image(tmp_path / "blur/img3.bmp")
-    row = next(row for row in live.read(tmp_path) if row.image_id == "gblur/img3.bmp")
+    row = next(row for row in live.DATASET.rows(tmp_path) if row.image_id == "gblur/img3.bmp")
     assert row.mos == pytest.approx((227 + 233 + 174 + 2) / 10)
     assert row.mos_std is None
     assert row.path == str(tmp_path / "blur/img3.bmp")

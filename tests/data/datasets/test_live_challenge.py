@@ -21,11 +21,11 @@ def test_the_seven_training_images_are_dropped(tmp_path: Path) -> None:
 def test_scores_of_another_length_are_refused(tmp_path: Path) -> None:
     write_live_challenge(tmp_path, NAMES, [1.0] * 8, [20.0] * 9)
     with pytest.raises(DataError, match="AllMOS_release must have one value for each of the 9 images"):
-        live_challenge.read(tmp_path)
+        live_challenge.DATASET.rows(tmp_path)
 
 
 def test_a_file_that_is_no_matlab_file_is_named(tmp_path: Path) -> None:
     write_live_challenge(tmp_path, NAMES, [1.0] * 9, [20.0] * 9)
     (tmp_path / "Data/AllMOS_release.mat").write_bytes(b"<html>")
     with pytest.raises(DataError, match=r"AllMOS_release.mat is not a readable .mat file"):
-        live_challenge.read(tmp_path)
+        live_challenge.DATASET.rows(tmp_path)

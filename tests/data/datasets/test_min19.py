@@ -12,7 +12,7 @@ def test_scenes_with_underscores_and_algorithms(tmp_path: Path) -> None:
         "lawn1_D1.png lawn1_D1_He09.png 2.5",
     )
     touch_image(tmp_path / "images/lawn1_D1_He09.png")
-    rows = min19.read(tmp_path)
+    rows = min19.DATASET.rows(tmp_path)
     assert [(row.ref_id, row.distortion, row.mos) for row in rows] == [
         ("Adirondack", "Berman16", 3.35),
         ("lawn1_D1", "He09", 2.5),

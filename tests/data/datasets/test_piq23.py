@@ -26,7 +26,7 @@ def test_back_slashes_scenes_and_the_scene_split(folder: str, tmp_path: Path) ->
     scenes = ["SCENE,SPLIT,NB IMAGES", "Indoor_Scene_0,Train,72", "Indoor_Scene_1,Test,103"]
     write_lines(tmp_path / "Scene Split.csv", *scenes, end="\r\n")
     touch_image(tmp_path / "Overall/66_Indoor_Scene_0.JPG")
-    overall, details, _ = (dataset.read(tmp_path) for dataset in piq23.DATASETS)
+    overall, details, _ = (dataset.rows(tmp_path) for dataset in piq23.DATASETS)
     assert [row.group_id for row in overall] == ["Indoor_Scene_0", "Indoor_Scene_1"]
     assert [row.split for row in overall] == ["train", "test"]
     assert (overall[0].mos, overall[0].mos_std, overall[0].scale_min) == (-3.7, 0.39, None)
@@ -37,4 +37,4 @@ def test_back_slashes_scenes_and_the_scene_split(folder: str, tmp_path: Path) ->
 
 def test_missing_scores_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Scores_Overall.csv or Scores/Scores_Overall.csv"):
-        piq23.DATASETS[0].read(tmp_path)
+        piq23.DATASETS[0].rows(tmp_path)

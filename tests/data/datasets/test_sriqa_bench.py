@@ -13,7 +13,7 @@ def test_scenes_are_groups_and_originals_are_rated_among_the_methods(tmp_path: P
         "srtest21_Original.png srtest21_SUPIRx4.png 39.971976921653436",
     )
     touch_image(tmp_path / "online50_SeeSRx4.png")
-    rows = sriqa_bench.read(tmp_path)
+    rows = sriqa_bench.DATASET.rows(tmp_path)
     assert [row.group_id for row in rows] == ["online50", "online50", "srtest21"]
     assert [row.distortion for row in rows] == ["SeeSR", "Original", "SUPIR"]
     assert [row.mos for row in rows] == [100, 81.67066311938132, 39.971976921653436]

@@ -16,7 +16,7 @@ def test_sets_become_splits_in_every_layout(folder: str, tmp_path: Path) -> None
         "14.jpg,0.5,test,unpopular,4000,3000",
     )
     touch_image(tmp_path / folder / "12.jpg")
-    rows = uhd_iqa.read(tmp_path)
+    rows = uhd_iqa.DATASET.rows(tmp_path)
     assert [(row.mos, row.split) for row in rows] == [(0.61, "train"), (0.42, "val"), (0.5, "test")]
     assert rows[0].path == str(tmp_path / folder / "12.jpg")
     assert (rows[0].scale_min, rows[0].scale_max) == (0, 1)
