@@ -1,5 +1,6 @@
 """What an image shows, where its row does not say it but its name does, and where neither does."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,17 +8,29 @@ from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.listing import PUBLIC_DATASETS, known_dataset
 from ray_iqa.data.rows import ManifestRow
 
+logger = logging.getLogger(__name__)
+
 
 def with_contents(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """Rows of public datasets with the ``ref_id`` that the reference's or else the image's name tells."""
+    """Rows with the ``ref_id`` that the reference's or else the image's name tells, where names are a public dataset's.
+
+    Where a dataset has another name than that public one, a line says so.
+    """
     public = {
         dataset: _public([row for row in rows if row.dataset == dataset]) for dataset in {r.dataset for r in rows}
     }
-    return [_with_content(row, public[row.dataset]) for row in rows]
+    found = [_with_content(row, public[row.dataset]) for row in rows]
+    for name, dataset in public.items():
+        filled = sum(row.dataset == name and row.ref_id != old.ref_id for row, old in zip(found, rows, strict=True))
+        if dataset is not None and filled and known_dataset(name) is None:
+            logger.warning(
+                "dataset %r has the names of %s: they tell the ref_id of %s rows", name, dataset.title, f"{filled:,}"
+            )
+    return found
 
 
 def without_contents(rows: Sequence[ManifestRow]) -> str | None:
-    """Why the rows of one dataset cannot be told apart by what they show; None where they can.
+    """Why the rows of one dataset, as `with_contents` leaves them, cannot be told apart by what they show; else None.
 
     A public dataset that shows its contents several times needs a ``ref_id`` or a ``group_id`` in every row, and so
     does one whose names are those of such a dataset.
@@ -26,12 +39,10 @@ def without_contents(rows: Sequence[ManifestRow]) -> str | None:
     public = _public(rows)
     if not lacking or public is None or not public.repeats_contents:
         return None
-    how = f"take the folder as distributed: ray-iqa data convert FOLDER OUT --from {public.name}"
-    if _with_content(lacking[0], public).ref_id is not None:
-        how = "its names tell them: ray-iqa data convert IN OUT --from manifest"
     return (
         f"{len(lacking):,} of {len(rows):,} rows of dataset {rows[0].dataset!r} have no ref_id, such as that of "
-        f"{lacking[0].image_id!r}, and {public.title} shows each content several times; fill the column, or {how}"
+        f"{lacking[0].image_id!r}, and {public.title} shows each content several times; fill the column, or take the "
+        f"folder as distributed: ray-iqa data convert FOLDER OUT --from {public.name}"
     )
 
 
@@ -48,6 +59,8 @@ def _public(rows: Sequence[ManifestRow]) -> PublicDataset | None:
 
 
 def _has_names_of(dataset: PublicDataset, rows: Sequence[ManifestRow]) -> bool:
-    """Whether all names tell a content of ``dataset``, and some the same."""
-    contents = {dataset.content_of(row.image_id) for row in rows}
-    return None not in contents and len(contents) < len(rows)
+    """Whether every row has a name as images of ``dataset`` have, its id or its path, and some show the same."""
+    if not all(dataset.has_name(row.image_id) or dataset.has_name(row.path) for row in rows):
+        return False
+    contents = {dataset.content_of(row.image_id) or dataset.content_of(row.path) for row in rows}
+    return len(contents) < len(rows)

@@ -50,7 +50,7 @@ def read_source(kind: str, file: Path, told: Interpretation) -> list[ManifestRow
         DataError: the file is not of this kind, or the direction of its labels is neither known nor told.
     """
     if kind == "manifest":
-        rows = with_contents(read_located(file))
+        rows = read_located(file)
     elif known_dataset(kind) is not None or kind not in READ:
         rows = public_dataset(kind).rows(file)
     else:

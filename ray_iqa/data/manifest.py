@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ray_iqa.data.contents import with_contents
 from ray_iqa.data.remote import folder_of, is_url, local_file, located
 from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, rows_of_split, unique_rows
 from ray_iqa.data.tables import read_table, write_records
@@ -47,13 +48,13 @@ def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:
 
 
 def read_located(path: str | Path) -> list[ManifestRow]:
-    """Rows of a manifest, which may lie at a URL; their paths are made absolute, or URLs.
+    """Rows of a manifest, which may lie at a URL, as `with_contents` fills them; their paths are made absolute, or URLs.
 
     Raises:
         DataError: as `read_rows`.
     """
     with local_file(path) as file:
-        return [replace(row, path=located(folder_of(path), row.path)) for row in read_rows(file)]
+        return with_contents([replace(row, path=located(folder_of(path), row.path)) for row in read_rows(file)])
 
 
 def write_located(manifest: Path, rows: Sequence[ManifestRow]) -> None:

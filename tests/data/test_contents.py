@@ -1,10 +1,14 @@
 """Names that tell what an image shows, in the forms that the files of the field have."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from ray_iqa.data.checks.check import check_rows
 from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import PUBLIC_DATASETS, public_dataset
+from ray_iqa.data.manifest import read_located, write_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.split import split_by_reference
 from ray_iqa.errors import DataError
@@ -56,10 +60,31 @@ KADID = [f"I{reference:02d}_01_{level:02d}.png" for reference in range(1, 11) fo
 @pytest.mark.parametrize("dataset", ["kadid10k", "KADID-10k", "test_kadid"])
 def test_rows_with_the_names_of_a_public_dataset_are_split_by_its_references(dataset: str) -> None:
     rows = rows_of(dataset, KADID)
-    with pytest.raises(DataError, match=r"50 of 50 rows .* its names tell them: ray-iqa data convert IN OUT"):
+    with pytest.raises(DataError, match=r"50 of 50 rows .* have no ref_id, such as that of 'I01_01_01.png'"):
         split_by_reference(rows, {"train": 0.5, "test": 0.5}, seed=0)
     found = split_by_reference(with_contents(rows), {"train": 0.5, "test": 0.5}, seed=0)
     assert len({(row.ref_id, row.split) for row in found}) == len({row.ref_id for row in found}) == 10
+
+
+@pytest.mark.parametrize("ids", ["names", "numbers"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_manifest_of_any_dataset_is_read_with_the_contents_its_names_tell(
+    ids: str, suffix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = rows_of("mine", KADID)
+    if ids == "numbers":
+        rows = [replace(row, image_id=str(number)) for number, row in enumerate(rows)]
+    write_rows(tmp_path / f"m{suffix}", rows)
+    found = split_by_reference(read_located(tmp_path / f"m{suffix}"), {"train": 0.5, "test": 0.5}, seed=0)
+    assert [row.ref_id for row in found] == [name[:3] for name in KADID]
+    assert len({(row.ref_id, row.split) for row in found}) == 10
+    assert caplog.messages == ["dataset 'mine' has the names of KADID-10k: they tell the ref_id of 50 rows"]
+
+
+def test_names_of_live_tell_no_content_so_rows_of_any_dataset_with_them_are_not_split() -> None:
+    rows = with_contents(rows_of("mine", [f"{kind}/img{n}.bmp" for kind in ("jp2k", "wn") for n in range(1, 9)]))
+    with pytest.raises(DataError, match=r"16 of 16 rows of dataset 'mine' have no ref_id.* --from live"):
+        split_by_reference(rows, {"train": 0.5, "test": 0.5}, seed=0)
 
 
 @pytest.mark.parametrize("dataset", [each.name for each in PUBLIC_DATASETS if each.repeats_contents])
@@ -78,7 +103,7 @@ def test_a_dataset_of_versions_is_not_split_without_references(dataset: str) -> 
 
 def test_contents_in_two_splits_are_found_by_their_names() -> None:
     rows = rows_of("kadid10k", KADID[:5], split="train") + rows_of("kadid10k", ["I01_02_01.png"], split="test")
-    messages = [finding.message for finding in check_rows(rows, complete=False, open_images=False)]
+    messages = [finding.message for finding in check_rows(with_contents(rows), complete=False, open_images=False)]
     assert any("1 contents are in several splits, e.g. I01 in test and train" in message for message in messages)
 
 

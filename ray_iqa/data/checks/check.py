@@ -8,7 +8,6 @@ from ray_iqa.data.checks.files import ImageFacts, check_files, inspect_images
 from ray_iqa.data.checks.finding import Finding
 from ray_iqa.data.checks.labels import check_count, check_references, check_scale, check_scenes, check_spread
 from ray_iqa.data.checks.leakage import check_contents, check_paths, check_pictures
-from ray_iqa.data.contents import with_contents
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.rows import ManifestRow
 
@@ -17,11 +16,10 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
     """Check the rows of one or several datasets, each for itself and all against each other.
 
     Args:
-        rows: with absolute paths.
+        rows: as `read_located` has them.
         complete: a public dataset must have all its images; False for a part of one.
         open_images: read and decode every image; without it files are not looked at.
     """
-    rows = with_contents(rows)
     findings: list[Finding] = []
     facts: list[ImageFacts] = []
     for dataset in sorted({row.dataset for row in rows}):

@@ -12,8 +12,8 @@ from ray_iqa.data.names import whole
 from ray_iqa.data.rows import Direction, ManifestRow, required_text, unique_rows
 
 Labels = Iterable[tuple[str, Mapping[str, Any]]]  # Any: values as files type them
-"""(place, values by canonical column) of each image. Its file is called ``image_id``, or as one of ``files`` where there
-is such a value; names are below one of the dataset's ``folders``, whatever their case."""
+"""(place, values by canonical column) of each image. Its file is called ``image_id``, or as one of ``files`` where that
+is given; names are below one of the dataset's ``folders``, whatever their case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +42,17 @@ class PublicDataset:
     practice_name: str = "(?!)"  # expression for the file names of images that trained the raters: no reader keeps them
     content_name: str = "(?!)"  # expression for the stem of a file name that tells the content as group 1; none does
     content_spelling: Callable[[str], str] = str.lower  # of a ``ref_id``, whatever the case of the file name
-    nameless: str = "(?!)"  # expression for the end of a path that is one of this dataset and tells no content
+    mute_name: str = "(?!)"  # expression for the end of an image's name that is this dataset's and tells no content
 
     def content_of(self, name: str) -> str | None:
         """The ``ref_id`` that a name of an image or a reference tells, folders apart; None where it tells none."""
         told = re.fullmatch(self.content_name, PurePosixPath(whole(name)).stem, re.IGNORECASE)
         return None if told is None else self.content_spelling(told[1])
+
+    def has_name(self, name: str) -> bool:
+        """Whether an image of this dataset, which shows contents several times, may be called so."""
+        is_mute = re.search(rf"(?:^|/){self.mute_name}$", whole(name), re.IGNORECASE) is not None
+        return is_mute or self.content_of(name) is not None
 
     def is_practice(self, name: str) -> bool:
         """Whether the image of that name, folders apart, trained the raters."""

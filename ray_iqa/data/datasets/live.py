@@ -61,5 +61,5 @@ DATASET = PublicDataset(
     folders=(".",),
     repeats_contents=True,
     content_name=rf"({'|'.join(_REFERENCES.split())})",
-    nameless=r"(jp2k|jpeg|wn|g?blur|fastfading)/img\d+\.bmp",
+    mute_name=r"(?:jp2k|jpeg|wn|g?blur|fastfading)/img\d+\.bmp",
 )
