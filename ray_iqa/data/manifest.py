@@ -48,7 +48,7 @@ def write_rows(path: str | Path, rows: Iterable[ManifestRow]) -> None:
 
 
 def read_located(path: str | Path) -> list[ManifestRow]:
-    """Rows of a manifest, which may lie at a URL, as `with_contents` fills them; their paths are made absolute, or URLs.
+    """Rows of a manifest, which may lie at a URL, as `with_contents` fills them; paths are made absolute, or URLs.
 
     Raises:
         DataError: as `read_rows`.
