@@ -1,19 +1,18 @@
 """Manifests: one row per labelled image, as csv, jsonl or parquet."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from ray_iqa.data.contents import with_contents
 from ray_iqa.data.remote import folder_of, is_url, local_file, located
-from ray_iqa.data.rows import ManifestRow, labelled_image, parse_row, rows_of_split, unique_rows
+from ray_iqa.data.rows import COLUMNS, ManifestRow, labelled_image, parse_row, rows_of_split, unique_rows
 from ray_iqa.data.tables import read_table, write_records
 from ray_iqa.path_text import path_text
 from ray_iqa.types import LabelledImage
 
-COLUMNS = tuple(field.name for field in fields(ManifestRow))
 _NUMERIC = {"mos", "mos_std", "scale_min", "scale_max"}
 _SCHEMA = pa.schema(
     [(name, pa.float64() if name in _NUMERIC else pa.int64() if name == "level" else pa.string()) for name in COLUMNS]

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -61,6 +61,7 @@ def rows_of_split(rows: Sequence[ManifestRow], split: str | None, source: str | 
     return chosen
 
 
+COLUMNS = tuple(field.name for field in fields(ManifestRow))
 REQUIRED = ("dataset", "image_id", "path", "mos", "direction")
 
 

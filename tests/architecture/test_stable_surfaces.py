@@ -18,7 +18,7 @@ from ray_iqa.config.load import _keys
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import ServeConfig
 from ray_iqa.config.train import TrainConfig
-from ray_iqa.data.manifest import COLUMNS
+from ray_iqa.data.rows import COLUMNS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 JOBS: list[type[Section]] = [

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ray_iqa.data.formats.source import Source
-from ray_iqa.data.manifest import COLUMNS
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import COLUMNS, ManifestRow
 from ray_iqa.data.tables import read_table
 from ray_iqa.errors import DataError
 
