@@ -103,6 +103,20 @@ def test_a_change_that_leaves_size_inode_and_times_is_seen(tmp_path: Path) -> No
     assert (ring.name_of(first), ring.name_of(second)) == (None, "a")
 
 
+def test_a_file_from_another_system_and_one_behind_a_link_that_moves_are_read(tmp_path: Path) -> None:
+    first, second = new_key(), new_key()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "old" / "keys").write_bytes(f"\ufeff{hash_of(first)} a\r\n{hash_of(second)} b\r\n".encode())
+    (tmp_path / "new" / "keys").write_text(f"{hash_of(second)} b\n")
+    (tmp_path / "now").symlink_to("old")
+    ring = KeyRing(tmp_path / "now" / "keys")
+    assert (ring.name_of(first), ring.name_of(second), ring.problems) == ("a", "b", [])
+    (tmp_path / "next").symlink_to("new")
+    (tmp_path / "next").replace(tmp_path / "now")  # as a mounted secret changes
+    assert (ring.name_of(first), ring.name_of(second)) == (None, "b")
+
+
 def test_without_keys_only_this_machine_is_answered() -> None:
     access = AccessConfig(no_auth=True)
     for url in ("http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"):

@@ -4,6 +4,7 @@ Keys are 256 random bits, so a single SHA-256 protects them: there is nothing to
 make every request slow.
 """
 
+import codecs
 import hashlib
 import hmac
 import logging
@@ -83,7 +84,7 @@ def _keys_in(content: bytes | str) -> _Keys:
     if isinstance(content, str):
         return _Keys({}, [content])
     found = _Keys({}, [])
-    for number, line in enumerate(content.splitlines(), start=1):
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
         text = line.decode(errors="replace").strip()
         match = _LINE.fullmatch(text)
         if not text or text.startswith("#"):
