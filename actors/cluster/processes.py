@@ -47,19 +47,19 @@ class ProcessPlace:
     node_id: str
     host: str
     pid: int
-    stack_file: str  # on that node
+    stack_file: int  # descriptor in that process of a file without a name, which ends with the process
 
 
 def announce_process() -> ProcessPlace:
     """This process, ready to tell its stacks; called once, before anything in it can hang."""
-    file = tempfile.NamedTemporaryFile(prefix=f"ray-iqa-stack-{os.getpid()}-", delete=False)  # noqa: SIM115 - stays open
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - stays open
     faulthandler.register(_SIGNAL, file=file, all_threads=True)
     _kept_open.append(file)
     return ProcessPlace(
         node_id=ray.get_runtime_context().get_node_id(),
         host=ray.util.get_node_ip_address(),
         pid=os.getpid(),
-        stack_file=file.name,
+        stack_file=file.fileno(),
     )
 
 
@@ -88,7 +88,8 @@ def _report(place: ProcessPlace, task: "ray.ObjectRef[str]", deadline: float) ->
 
 
 def _stacks_then_kill(place: ProcessPlace) -> str:
-    stat, file = Path(f"/proc/{place.pid}/stat"), Path(place.stack_file)
+    process = Path(f"/proc/{place.pid}")
+    stat, file = process / "stat", process / "fd" / str(place.stack_file)
     if not stat.exists():
         return "has ended meanwhile"
     letter = stat.read_text().rpartition(")")[2].split()[0]
@@ -97,9 +98,8 @@ def _stacks_then_kill(place: ProcessPlace) -> str:
     deadline = time.monotonic() + _DUMP_S
     while not _is_written(file) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(place.pid, signal.SIGKILL)
     stacks = file.read_text()
-    file.unlink()
+    os.kill(place.pid, signal.SIGKILL)
     return f"was {_STATES.get(letter, letter)}\n{stacks or 'and wrote no stack'}"
 
 
