@@ -12,7 +12,7 @@ from stat import S_IMODE
 from tempfile import gettempdir
 from uuid import uuid4
 
-from ray_iqa.errors import DataError, OutputError, RayIqaError
+from ray_iqa.errors import ConfigError, DataError, OutputError, RayIqaError
 from ray_iqa.path_text import NAMES
 
 PARTIAL = ".partial-"
@@ -94,6 +94,24 @@ def read_text(file: Path) -> str:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+@contextmanager
+def reading(file: Path, what: str) -> Iterator[None]:
+    """Around the reading of ``file`` by a parser that raises whatever the bytes trip over.
+
+    Raises:
+        ConfigError: there is no such file.
+        DataError: it is not ``what``, a noun with its article.
+    """
+    try:
+        yield
+    except RayIqaError:
+        raise
+    except FileNotFoundError as error:
+        raise ConfigError(f"no file {file.absolute()}; it must be {what}") from error
+    except Exception as error:
+        raise DataError(f"{file} is not {what}: {error}") from error
 
 
 def content_digest(files: Iterable[Path]) -> str:

@@ -6,16 +6,15 @@ else, and its registry of architectures. Entry points are read too late for the 
 
 import importlib
 
-import torch
 from torch import Tensor
 
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.model.artifact import load_artifact
+from ray_iqa.rali.model.artifact import ScoringNetwork, load_artifact
 
 NAME = "ray-iqa-light"
 
 
-class LightNetwork(torch.nn.Module):
+class LightNetwork(ScoringNetwork):
     """Pictures [n, 3, H, W] in [0, 1] -> quality [n, 1] on 1 to 5, with gradients to the pixels.
 
     pyiqa decodes files itself and hands over tensors, which are resized with torch's filter: scores of pictures of
@@ -23,18 +22,12 @@ class LightNetwork(torch.nn.Module):
     """
 
     def __init__(self, model: str) -> None:
-        super().__init__()
-        artifact = load_artifact(model)
-        self._preprocessing = artifact.encoder.preprocessing
-        self.tower, self.head = artifact.encoder.tower, artifact.head
+        super().__init__(load_artifact(model))
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores, higher is better."""
-        pixels = self._preprocessing.normalised(self._preprocessing.resized(images))
-        features = self.tower(pixels).to(self.head.scores.dtype)
-        scores: Tensor = self.head(features)
-        return scores[:, None]
+        return super().forward(self.preprocessing.resized(images))[:, None]
 
 
 def register(model: str, name: str = NAME) -> None:

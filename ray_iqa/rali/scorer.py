@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.precision import Precision
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,15 +121,8 @@ class RaliScorer:
     def _begin(self, pool: ThreadPoolExecutor, source: "ImageSource") -> "Callable[[], Tensor | str]":
         """Returns what waits for a picture's centre; other sources than files may be shared with other threads."""
         if isinstance(source, str | Path | bytes):
-            return pool.submit(self._centre, source).result
-        return partial(self._centre, source)
-
-    def _centre(self, source: "ImageSource") -> "Tensor | str":
-        """For the tower, or why there is none."""
-        try:
-            return self._preprocessing.centre(source)
-        except DataError as error:
-            return str(error)
+            return pool.submit(self._preprocessing.centre_or_reason, source).result
+        return partial(self._preprocessing.centre_or_reason, source)
 
     def _score_batch(self, batch: "Sequence[Callable[[], Tensor | str]]") -> list[Verdict]:
         from torch.profiler import record_function

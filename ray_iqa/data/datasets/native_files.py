@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ray_iqa.data.tables import read_table
 from ray_iqa.data.unique import unique_columns
 from ray_iqa.errors import DataError
+from ray_iqa.files import reading
 
 AUTHORS_SPLITS = {"training": "train", "validation": "val", "test": "test"}
 """Splits as the authors of KonIQ-10k and UHD-IQA call them -> as they are called here."""
@@ -81,11 +82,9 @@ def matlab_variable(file: Path, name: str) -> NDArray[Any]:  # Any: numbers, or 
     """
     from scipy.io import loadmat, whosmat
 
-    try:
+    with reading(file, "a readable .mat file (version 7.2 or below)"):
         names = [found for found, _, _ in whosmat(file)]
         variables = loadmat(file, squeeze_me=True)
-    except Exception as error:  # its parser raises whatever the bytes trip over
-        raise DataError(f"{file} is not a readable .mat file (version 7.2 or below): {error}") from error
     unique_columns(names, file.name, among=[name])
     if name not in variables:
         known = ", ".join(key for key in variables if not key.startswith("__"))

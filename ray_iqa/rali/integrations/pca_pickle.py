@@ -13,7 +13,8 @@ import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from numpy.typing import NDArray
 
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.errors import DataError
+from ray_iqa.files import reading
 
 _ARRAY_NAMES = {
     ("numpy", "dtype"),
@@ -40,15 +41,8 @@ def read_pca(file: Path) -> PickledPca:
         ConfigError: no such file.
         DataError: the file names something else than arrays and a decomposition, or lacks one of the arrays.
     """
-    try:
-        with file.open("rb") as stream:
-            content = _Unpickler(str(file), stream, ensure_native_byte_order=True).load()
-    except FileNotFoundError as error:
-        raise ConfigError(f"no PCA file at {file}; without its mean no score can be computed") from error
-    except DataError:
-        raise
-    except Exception as error:  # a damaged pickle trips over anything
-        raise DataError(f"{file} is not a joblib file of a PCA: {error}") from error
+    with reading(file, "a joblib file of a PCA"), file.open("rb") as stream:
+        content = _Unpickler(str(file), stream, ensure_native_byte_order=True).load()
     if not isinstance(content, _Decomposition):
         raise DataError(f"{file} must hold a PCA of scikit-learn, found {type(content).__name__}")
     mean, components = _array(content, "mean_", file), _array(content, "components_", file)

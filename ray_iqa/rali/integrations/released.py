@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.errors import DataError
+from ray_iqa.files import reading
 from ray_iqa.rali.integrations.pca_pickle import PickledPca, read_pca
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.encoders import ImageEncoder, build_tower
@@ -88,12 +89,8 @@ def _head(scorer: dict[str, Tensor], pca: PickledPca, folder: Path) -> RaliHead:
 
 
 def _checkpoint(file: Path) -> dict[str, Tensor]:
-    try:
+    with reading(file, "a checkpoint of tensors"):
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ConfigError(f"no checkpoint at {file}") from error
-    except Exception as error:  # torch raises whatever a damaged archive trips over
-        raise DataError(f"{file} is not a checkpoint of tensors: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise DataError(f"{file} must hold a dictionary with the key 'state_dict'")
     return {name: tensor.float() for name, tensor in content["state_dict"].items()}
@@ -113,13 +110,8 @@ def _split(state: dict[str, Tensor], file: Path) -> tuple[dict[str, Tensor], dic
 
 
 def _basis_shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name].shape for name in ("vectors", "scores")}
-    except FileNotFoundError as error:
-        raise ConfigError(f"no basis at {file}") from error
-    except (KeyError, ValueError, OSError) as error:
-        raise DataError(f"{file} must hold the arrays 'vectors' and 'scores': {error}") from error
+    with reading(file, "an archive of the arrays 'vectors' and 'scores'"), np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name].shape for name in ("vectors", "scores")}
 
 
 def _preprocessing(file: Path) -> Preprocessing:
@@ -136,11 +128,5 @@ def _preprocessing(file: Path) -> Preprocessing:
 
 
 def _json(file: Path) -> dict[str, Any]:  # Any: JSON
-    try:
-        content = json.loads(file.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"no file {file}; it is part of the release") from error
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON: {error}") from error
-    assert isinstance(content, dict), f"{file} must be an object"
-    return content
+    with reading(file, "the JSON of a released scorer"):
+        return dict(json.loads(file.read_text()))

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
+from ray_iqa.config.load import error_sentences
 from ray_iqa.config.section import Section
-from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.files import whole_file, write_text
+from ray_iqa.errors import DataError
+from ray_iqa.files import reading, whole_file, write_text
 from ray_iqa.rali.model.encoders import Architecture, ImageEncoder, build_tower
 from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.model.preprocessing import Preprocessing
@@ -47,6 +48,20 @@ class Artifact:
     provenance: dict[str, Any]  # Any: JSON
 
 
+class ScoringNetwork(nn.Module):
+    """The whole scorer as one module: pixels [n, 3, S, S] in [0, 1], resized and cropped -> scores [n]."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        super().__init__()
+        self.preprocessing = artifact.encoder.preprocessing
+        self.tower, self.head = artifact.encoder.tower, artifact.head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores, higher is better."""
+        scores: Tensor = self.head(self.tower(self.preprocessing.normalised(images)).to(self.head.scores.dtype))
+        return scores
+
+
 def save_artifact(artifact: Artifact, folder: str | Path) -> None:
     """Write both files, each of which appears whole or not at all; the card comes last."""
     folder = Path(folder)
@@ -74,7 +89,8 @@ def load_artifact(folder: str | Path) -> Artifact:
     """
     folder = Path(folder)
     card = read_card(folder)
-    tensors = _tensors(folder / TENSORS)
+    with reading(folder / TENSORS, "a complete safetensors file, written by fit-rali or convert-rali"):
+        tensors = load_file(folder / TENSORS)
     missing = [name for name in _HEAD_TENSORS if f"head.{name}" not in tensors]
     if missing:
         raise DataError(
@@ -101,26 +117,9 @@ def read_card(folder: Path) -> ArtifactCard:
         DataError: the card is damaged or of another format version.
     """
     file = folder / CARD
-    try:
+    with reading(file, "the JSON that fit-rali or convert-rali writes beside its tensors"):
         content = json.loads(file.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{file.parent} must be a folder written by fit-rali or convert-rali, has no {CARD}"
-        ) from error
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON: {error}") from error
     try:
         return ArtifactCard.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{file}: {place}: {first['msg']}, got {first['input']!r}") from error
-
-
-def _tensors(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(file)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{file.parent} has no {TENSORS}; it must be written by fit-rali or convert-rali") from error
-    except SafetensorError as error:
-        raise DataError(f"{file} is not a complete safetensors file: {error}") from error
+        raise DataError(f"{file}: {'; '.join(error_sentences(error, ArtifactCard))}") from error

@@ -4,10 +4,10 @@ open_clip is imported inside functions: it takes seconds, and nothing needs it b
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,68 +42,30 @@ class ImageEncoder:
     architecture: Architecture
     preprocessing: Preprocessing
 
-    def features(self, images: Iterable[ImageSource], batch_size: int = 64) -> NDArray[np.float32]:
-        """Features [M, D] of pictures, not normalised, in their order.
-
-        Raises:
-            DataError: a picture is broken.
-        """
+    def features(self, images: Sequence[ImageSource], batch_size: int = 64) -> NDArray[np.float32]:
+        """Features [M, D] of pictures, not normalised, in their order; NaN for a picture that cannot be read."""
         self.tower.eval()
-        device = next(self.tower.parameters()).device
-        rows: list[Tensor] = []
-        pending: list[Tensor] = []
-
-        def flush() -> None:
-            if pending:
-                with torch.inference_mode():
-                    rows.append(self.tower(torch.stack(pending)).float().cpu())
-                pending.clear()
-
-        for image in images:
-            pending.append(self.preprocessing.pixels(image).to(device))
-            if len(pending) == batch_size:
-                flush()
-        flush()
-        return torch.cat(rows).numpy() if rows else np.empty((0, self.architecture.embed_dim), np.float32)
-
-
-class Tokenizer(Protocol):
-    """What open_clip's tokenizers have in common."""
-
-    context_length: int
-
-    def __call__(self, texts: list[str], context_length: int | None = None) -> Tensor:
-        """Token ids [n, context_length], cut at the end where too long."""
-
-
-class ClipModel(Protocol):
-    """What open_clip's CLIP classes have in common."""
-
-    visual: nn.Module
-    logit_scale: nn.Parameter
-
-    def encode_text(self, text: Tensor, normalize: bool = False) -> Tensor:
-        """Token ids [n, context_length] -> embeddings [n, D]."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Of both towers."""
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Of both towers."""
-
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and inference."""
+        parameter = next(self.tower.parameters())
+        unread = torch.full((3, self.preprocessing.size, self.preprocessing.size), torch.nan)
+        rows = [np.empty((0, self.architecture.embed_dim), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(images), batch_size):
+                centres = map(self.preprocessing.centre_or_reason, images[start : start + batch_size])
+                pixels = self.preprocessing.batch([unread if isinstance(each, str) else each for each in centres])
+                rows.append(self.tower(pixels.to(parameter.device)).float().cpu().numpy())
+        return np.concatenate(rows)
 
 
 class TextEncoder:
     """The text tower. RALI never trains it, so texts can be embedded once and kept."""
 
-    def __init__(self, model: ClipModel, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: Any, tokenizer: Any) -> None:  # noqa: ANN401 - open_clip's, which has no types
         self._model, self._tokenizer, self.context_length = model, tokenizer, tokenizer.context_length
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids [n, context_length]; what does not fit is cut."""
-        return self._tokenizer(list(texts))
+        tokens: Tensor = self._tokenizer(list(texts))
+        return tokens
 
     def num_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before anything is cut, start and end included; more than fit mean truncation."""
@@ -138,7 +100,7 @@ class Clip:
     """Both towers of one open_clip model; they share ``model``'s parameters."""
 
     name: str
-    model: ClipModel
+    model: Any  # open_clip.CLIP, which has no types
     config: dict[str, Any]  # open_clip's own dictionary that builds the model
     image: ImageEncoder
     text: TextEncoder

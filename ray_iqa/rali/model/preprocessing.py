@@ -61,6 +61,13 @@ class Preprocessing(SquareCut):
             return self.resized(_checked(source)[None])[0]
         return torch.from_numpy(self.square(source))
 
+    def centre_or_reason(self, source: ImageSource) -> Tensor | str:
+        """As `centre`, or the sentence that says why there is none."""
+        try:
+            return self.centre(source)
+        except DataError as error:
+            return str(error)
+
     def batch(self, centres: Sequence[Tensor]) -> Tensor:
         """The other half, of n pictures on one device: float32 [n, 3, size, size], normalised."""
         return self.normalised(torch.stack([_in_unit_range(centre) for centre in centres]))
