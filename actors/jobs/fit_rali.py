@@ -4,6 +4,7 @@ All workers share stage 1 with negatives of the whole batch; the first one fits 
 all of them computed. A worker that dies takes the others along, and all go on from the last epoch's checkpoint.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import ray.train.torch
 from actors.cluster.connection import connected, worker_environment
 from actors.cluster.engine_start import engine_start
 from actors.cluster.placement import require
+from actors.exit_codes import SOME_FAILED
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.errors import ConfigError, RayIqaError
 from ray_iqa.rali.annotations.records import read_records, table_to_records
@@ -35,7 +37,7 @@ _CPUS_OF_READER = 0.5  # of the tasks that read annotations, while the workers h
 
 
 def fit_rali(config: FitRaliConfig) -> int:
-    """Fit or resume; the exit code."""
+    """Fit or resume; exit code 0, or 3 when a picture could not be read."""
     run_dir = output_folder(config.run_dir)
     files = annotation_files(config.annotations)
     _check(config, files)
@@ -57,7 +59,12 @@ def fit_rali(config: FitRaliConfig) -> int:
         f"Held-out slice of the training images: SRCC {figures['fit/srcc']:.3f}, PLCC {figures['fit/plcc']:.3f}, "
         f"MSE {figures['fit/mse']:.3f}\nScorer: {run_dir / SCORER}\nTensorBoard: tensorboard --logdir {run_dir}\n"
     )
-    return 0
+    failed = json.loads((run_dir / SCORER / "rali.json").read_text())["provenance"]["failed"]
+    if failed:
+        sys.stdout.write(
+            f"{len(failed):,} pictures could not be read and count nowhere, the first: {next(iter(failed.values()))}\n"
+        )
+    return SOME_FAILED if failed else 0
 
 
 def _train(config: FitRaliConfig, files: list[str], run_dir: Path) -> dict[str, float]:

@@ -102,6 +102,24 @@ def test_without_alignment_the_tower_stays(train: FitImages, warm_folder: Path) 
     assert scorer.artifact.provenance["held_out"]["srcc"] > 0.8
 
 
+def test_a_picture_that_went_bad_costs_itself_and_is_named(train: FitImages, warm_folder: Path, tmp_path: Path) -> None:
+    images = [*train.images]
+    for number in (3, 100, 333):
+        images[number] = str(tmp_path / f"{number}.png")  # gone
+    few = train.rows(np.arange(480) < 400)
+    broken = FitImages(ids=few.ids, images=images[:400], reasonings=few.reasonings, targets=few.targets)
+    log: dict[int, dict[str, float]] = {}
+    scorer = fit_in_process(loaded(warm_folder), broken, CONFIG, log.__setitem__)
+    provenance = scorer.artifact.provenance
+    assert provenance["failed"] == {f"0-{n}": f"{tmp_path}/{n}.png: no such image file" for n in (3, 100, 333)}
+    assert provenance["num_images"] + provenance["num_held_out"] == 397
+    assert log[2]["alignment/loss"] < log[1]["alignment/loss"]
+    assert provenance["held_out"]["srcc"] > 0.85
+    gone = FitImages(ids=few.ids, images=["/gone.png"] * 400, reasonings=few.reasonings, targets=few.targets)
+    with pytest.raises(DataError, match=r"gone\.png"):
+        fit_in_process(loaded(warm_folder), gone, CONFIG, log.__setitem__)
+
+
 def features(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(count, 40)).astype(np.float32)

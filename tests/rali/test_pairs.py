@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 
+from ray_iqa.errors import DataError
 from ray_iqa.rali.fit.pairs import AlignmentPairs, pair_up
 from ray_iqa.rali.model.preprocessing import Preprocessing
 
@@ -76,6 +78,17 @@ def test_workers_share_the_batches_of_one() -> None:
     assert [sorted(a + b) for a, b in zip(first, second, strict=True)] == [sorted(step) for step in seen(pairs, 3)]
     odd = [seen(pairs, 3, rank=rank, num_workers=3) for rank in range(3)]
     assert all(len(step) == 1 for worker in odd for step in worker)  # 4 pairs, 3 workers: equal shares
+
+
+def test_a_sound_pair_of_the_share_stands_in_for_a_picture_that_cannot_be_read() -> None:
+    images = [*IMAGES]
+    images[4] = "/gone.png"
+    sound, broken = (pair_up(own, TEXTS, Texts(), texts_per_image=2) for own in (IMAGES, images))
+    for expected, found in zip(seen(sound, 0), seen(broken, 0), strict=True):
+        kept = [pair for pair in expected if pair[0] != 4]
+        assert found == [*kept, *expected[: len(expected) - len(kept)]]
+    with pytest.raises(DataError, match=r"none of 4 can be read: /gone\.png: no such image file"):
+        seen(pair_up(["/gone.png"] * 4, TEXTS[:4], Texts(), texts_per_image=1), 0)
 
 
 def test_augmentation_is_the_same_for_every_worker_and_changes_with_the_epoch() -> None:

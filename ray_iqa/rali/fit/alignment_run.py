@@ -1,6 +1,6 @@
 """Stage 1 epoch by epoch: the same for one process and for many, and a checkpoint between any two."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ray_iqa.config.rali import RaliFitConfig
+from ray_iqa.errors import DataError
 from ray_iqa.rali.fit.alignment import Aligner, AlignmentModule, alone, gather_from_all
 from ray_iqa.rali.fit.data import FitImages
 from ray_iqa.rali.fit.pairs import AlignmentPairs
 from ray_iqa.rali.fit.probe import linear_probe_srcc
 from ray_iqa.rali.model.encoders import ImageEncoder
-from ray_iqa.rali.model.preprocessing import ImageSource
 
 _FILE = "alignment.pt"
 _WRAPPED = "module."  # how DistributedDataParallel prefixes the names of what it wraps
@@ -30,21 +30,26 @@ class Team:
     wrap: Callable[[nn.Module], nn.Module] = lambda module: module
     """Puts a module on this worker's device, and averages its gradients over the workers."""
 
-    def features(self, encoder: ImageEncoder, images: Sequence[ImageSource]) -> NDArray[np.float32]:
-        """Features [M, D] of all images on every worker, each of which computes its share.
+    def features(self, encoder: ImageEncoder, part: FitImages) -> tuple[NDArray[np.float32], FitImages]:
+        """Features [m, D] of the images of a part that can be read, and these images, the same on every worker.
+
+        Each worker computes its share.
 
         Raises:
-            DataError: an image is broken.
+            DataError: fewer than two can be read.
         """
-        own = encoder.features(images[self.rank :: self.num_workers])
-        if self.num_workers == 1:
-            return own
-        shares: list[NDArray[np.float32] | None] = [None] * self.num_workers
-        torch.distributed.all_gather_object(shares, own)
-        rows = np.empty((len(images), own.shape[1]), np.float32)
+        own = encoder.features(part.images[self.rank :: self.num_workers])
+        rows = np.empty((len(part.images), own.shape[1]), np.float32)
+        shares: list[NDArray[np.float32]] = [own] * self.num_workers
+        if self.num_workers > 1:
+            torch.distributed.all_gather_object(shares, own)
         for rank, share in enumerate(shares):
             rows[rank :: self.num_workers] = share
-        return rows
+        sound = np.asarray(np.isfinite(rows).all(axis=1))
+        if sound.sum() < 2:
+            reason = encoder.preprocessing.centre_or_reason(part.images[int(np.argmin(sound))])
+            raise DataError(f"a fit needs pictures, but {(~sound).sum()} of {len(sound)} cannot be read: {reason}")
+        return rows[sound], part.rows(sound)
 
 
 class AlignmentRun:
@@ -81,8 +86,8 @@ class AlignmentRun:
 
     def probe(self) -> float:
         """SRCC of a linear probe on the held-out slice."""
-        train, held_out = ((self._team.features(self._encoder, part.images), part.targets) for part in self._split)
-        return linear_probe_srcc(train, held_out)
+        parts = (self._team.features(self._encoder, part) for part in self._split)
+        return linear_probe_srcc(*((features, sound.targets) for features, sound in parts))
 
     def train_epoch(self) -> dict[str, float]:
         """One epoch; returns ``alignment/loss``, ``alignment/logit_scale`` and ``alignment/probe_srcc``."""

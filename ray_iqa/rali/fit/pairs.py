@@ -4,17 +4,22 @@ Each epoch shows every picture once, with one of its texts at random. The paper'
 several reasonings per image.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ray_iqa.errors import DataError
 from ray_iqa.rali.fit.alignment import AlignmentBatch
 from ray_iqa.rali.model.preprocessing import ImageSource, Preprocessing
 from ray_iqa.seeds import derive_seed
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,8 @@ class AlignmentPairs:
     ) -> Iterator[AlignmentBatch]:
         """The batches of one worker; all workers' together do not depend on how many there are.
 
+        A picture that can no longer be read gives its place to others of the worker's share, and why is logged.
+
         Args:
             epoch: counted from 0.
             batch_size: pairs of a step over all workers; reduced to the number of pictures, and then to a multiple
@@ -60,14 +67,23 @@ class AlignmentPairs:
         return min(batch_size, len(self.images))
 
     def _batch(self, rows: NDArray[np.int64], epoch: int, preprocessing: Preprocessing, seed: int) -> AlignmentBatch:
-        pixels, texts = [], []
+        pixels, texts, reason = [], [], ""
         for row in rows:
             rng = np.random.default_rng(derive_seed(seed, "alignment pair", epoch, int(row)))
-            texts.append(int(rng.choice(self.choices[row])))
-            pixels.append(preprocessing.augmented(self.images[row], rng))
-        return AlignmentBatch(
-            pixels=torch.stack(pixels), texts=torch.from_numpy(self.vectors[texts]), text_ids=torch.tensor(texts)
-        )
+            text = int(rng.choice(self.choices[row]))
+            try:
+                pixels.append(preprocessing.augmented(self.images[row], rng))
+                texts.append(text)
+            except DataError as error:
+                reason = str(error)
+                logger.warning("a picture leaves epoch %d of alignment: %s", epoch, reason)
+        if not texts:
+            raise DataError(f"a step of alignment needs a picture, but none of {len(rows)} can be read: {reason}")
+        # Workers must have equal shares, so sound pairs stand in for the others; a text is no negative of itself.
+        filled = list(islice(cycle(range(len(texts))), len(rows)))
+        text_ids = torch.tensor(texts)[filled]
+        vectors = torch.from_numpy(self.vectors[text_ids.numpy()])
+        return AlignmentBatch(pixels=torch.stack(pixels)[filled], texts=vectors, text_ids=text_ids)
 
 
 class TextSource(Protocol):

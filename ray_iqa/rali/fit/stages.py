@@ -16,8 +16,9 @@ from ray_iqa.rali.fit.fine_tuning import fine_tune
 from ray_iqa.rali.fit.pairs import TextSource, pair_up
 from ray_iqa.rali.fit.projection import fit_pca, no_projection
 from ray_iqa.rali.model.artifact import Artifact
-from ray_iqa.rali.model.encoders import Clip
+from ray_iqa.rali.model.encoders import Clip, ImageEncoder
 from ray_iqa.rali.model.head import RaliHead
+from ray_iqa.rali.model.preprocessing import ImageSource
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.seeds import derive_seed
 from ray_iqa.statistics.correlation import plcc, srcc
@@ -79,7 +80,7 @@ class RaliFit:
         """Train stage 1: each epoch and its ``alignment/*`` figures; 0 is before the first.
 
         Raises:
-            DataError: an image is broken.
+            DataError: no picture of a worker's share of a step can be read.
         """
         if self._alignment is None:
             return
@@ -103,22 +104,38 @@ class RaliFit:
     def finish(self) -> RaliScorer | None:
         """Stages 2 and 3 on the features of all workers; the scorer on the first of them, None on the others.
 
+        Images that can no longer be read are left out; provenance names them under ``failed``, each with its reason.
+
         Raises:
             ConfigError: the data cannot fill what the configuration asks for.
         """
         encoder = self._clip.image
-        features, held_features = (self._team.features(encoder, part.images) for part in (self._train, self._held_out))
+        parts = self._train, self._held_out
+        (features, train), (held_features, held_out) = (self._team.features(encoder, part) for part in parts)
         if self._team.rank > 0:
             return None
-        head, figures = fit_head((features, self._train.targets), (held_features, self._held_out.targets), self._config)
+        head, figures = fit_head((features, train.targets), (held_features, held_out.targets), self._config)
+        read = {*train.ids, *held_out.ids}
         provenance = {
             "backbone": self._clip.name,
             "config": self._config.model_dump(mode="json"),
-            "num_images": len(self._train.ids),
-            "num_held_out": len(self._held_out.ids),
+            "num_images": len(train.ids),
+            "num_held_out": len(held_out.ids),
             "held_out": figures,
+            "failed": {
+                name: _reason(encoder, image)
+                for part in parts
+                for name, image in zip(part.ids, part.images, strict=True)
+                if name not in read
+            },
         }
         return RaliScorer(Artifact(encoder=encoder, head=head, provenance=provenance))
+
+
+def _reason(encoder: ImageEncoder, image: ImageSource) -> str:
+    """Why an image has no features."""
+    found = encoder.preprocessing.centre_or_reason(image)
+    return found if isinstance(found, str) else "the picture could not be read, or its features are not finite"
 
 
 def fit_in_process(
