@@ -1,5 +1,14 @@
 """Errors named by what the reader must do about them."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to an unknown one, as the end of a sentence; empty if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
 
 class RayIqaError(Exception):
     """Base of every error raised for the user; its message is one complete sentence."""

@@ -8,10 +8,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from ray_iqa.config.load import error_sentences, hint, read_tree
+from ray_iqa.config.load import error_sentences, read_tree
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import LightModelConfig, LimitsConfig, ReasoningChangesConfig, ServeConfig
-from ray_iqa.errors import ConfigError
+from ray_iqa.errors import ConfigError, hint
 from ray_iqa.http.auth.keys import KeyRing
 
 _USER_CONFIGS: dict[str, type[Section]] = {

@@ -4,11 +4,10 @@
 ``q-insight`` is the score question of Q-Insight (arXiv 2503.22679).
 """
 
-import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ray_iqa.errors import ConfigError
+from ray_iqa.errors import ConfigError, hint
 from ray_iqa.types import SCALE, Scale
 
 
@@ -86,6 +85,4 @@ def prompt_by_id(prompt_id: str) -> Prompt:
     prompts = {prompt.id: prompt for prompt in _PROMPTS}
     if prompt_id in prompts:
         return prompts[prompt_id]
-    near = difflib.get_close_matches(prompt_id, prompts, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
-    raise ConfigError(f"policy.prompt must be one of {', '.join(prompts)}, got {prompt_id!r}{hint}")
+    raise ConfigError(f"policy.prompt must be one of {', '.join(prompts)}, got {prompt_id!r}{hint(prompt_id, prompts)}")

@@ -1,8 +1,9 @@
 """Sections ``learner`` and ``weights``: the optimizer step and how new weights travel."""
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ray_iqa.config.section import Section
 
@@ -58,13 +59,11 @@ class DeepSpeedLearnerConfig(Section):
     start_deadline_s: PositiveFloat = 900.0
     update_deadline_s: PositiveFloat = 3600.0
 
-    @model_validator(mode="after")
-    def _offload_needs_zero3(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.offload_parameters and self.zero_stage != 3:
-            raise ValueError(f"offload_parameters needs zero_stage 3, got zero_stage {self.zero_stage}")
+            yield f"offload_parameters needs zero_stage 3, got zero_stage {self.zero_stage}"
         if self.offload_optimizer and self.zero_stage == 0:
-            raise ValueError("offload_optimizer needs zero_stage 2 or 3, got zero_stage 0")
-        return self
+            yield "offload_optimizer needs zero_stage 2 or 3, got zero_stage 0"
 
 
 class WeightTransferConfig(Section):

@@ -1,9 +1,8 @@
 """YAML file plus ``key.path=value`` overrides -> validated configuration."""
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -12,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ray_iqa.errors import ConfigError
+from ray_iqa.config.section import put
+from ray_iqa.errors import ConfigError, hint
 from ray_iqa.path_text import path_text
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -87,12 +87,6 @@ def error_sentences(error: ValidationError, kind: type[BaseModel], where: str = 
     return sentences
 
 
-def hint(key: str, known: Iterable[str]) -> str:
-    """The known key that is nearest to an unknown one, as the end of a sentence; empty if none is near."""
-    near = difflib.get_close_matches(key, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
-
-
 class _Loader(yaml.SafeLoader):
     """Refuses a key twice in one mapping, of which the last one would win, and what no path of Ray may have."""
 
@@ -130,14 +124,7 @@ def _apply(tree: dict[str, Any], override: str, kind: type[BaseModel]) -> None: 
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"an override must look like section.key=value, got {override!r}")
-    *parents, leaf = key.split(".")
-    node = tree
-    for parent in parents:
-        child = node[parent] = {} if node.get(parent) is None else node[parent]
-        if not isinstance(child, dict):
-            raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
-        node = child
-    node[leaf] = _value(text, _annotation(kind, key.split(".")), override)
+    put(tree, key, _value(text, _annotation(kind, key.split(".")), override), f"override {override!r}")
 
 
 def _value(text: str, annotation: Any, override: str) -> Any:  # noqa: ANN401 - any type form, YAML values

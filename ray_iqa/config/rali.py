@@ -1,8 +1,9 @@
 """The configuration of `ray-iqa fit-rali`: one section per stage, one key per ablation of the paper."""
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ray_iqa.config.section import Section
 
@@ -59,14 +60,12 @@ class BasisConfig(Section):
     num_vectors: PositiveInt = 250
     kmeans_restarts: PositiveInt = 10
 
-    @model_validator(mode="after")
-    def _a_vector_per_bucket(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.bucketed and self.num_vectors < self.num_buckets:
-            raise ValueError(
+            yield (
                 f"num_vectors must be at least num_buckets, got {self.num_vectors} < {self.num_buckets}; "
                 "every bucket with images has a vector of its own"
             )
-        return self
 
 
 class FineTuningConfig(Section):

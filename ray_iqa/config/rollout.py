@@ -1,8 +1,9 @@
 """Section ``rollout``: how completions are drawn."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ray_iqa.config.section import Section
 
@@ -67,8 +68,6 @@ class VllmRolloutConfig(Section):
             seed=seed,
         )
 
-    @model_validator(mode="after")
-    def _most_is_not_less(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.most_workers < self.min_workers:
-            raise ValueError(f"max_workers must be at least min_workers, got {self.max_workers} < {self.min_workers}")
-        return self
+            yield f"max_workers must be at least min_workers, got {self.max_workers} < {self.min_workers}"

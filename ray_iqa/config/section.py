@@ -1,11 +1,30 @@
 """What every configuration section has in common."""
 
 import logging
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from ray_iqa.errors import ConfigError
+
 logger = logging.getLogger(__name__)
+
+
+def put(tree: dict[str, Any], key: str, value: object, place: str) -> None:  # Any: YAML values
+    """Set the value of a dotted key in nested sections, which are made where they are missing.
+
+    Raises:
+        ConfigError: a part of the key is no section; begins with ``place``.
+    """
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        if tree.get(parent) is None:
+            tree[parent] = {}
+        tree = tree[parent]
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{place}: {parent} is a value, not a section")
+    tree[leaf] = value
 
 
 class Section(BaseModel):
@@ -23,3 +42,13 @@ class Section(BaseModel):
         for key in cls.retired.keys() & values.keys():
             logger.warning("the key %s is not needed any more: leave it out", cls.retired[key])
         return {key: value for key, value in values.items() if key not in cls.retired}
+
+    def _disagreements(self) -> Iterator[str]:
+        """A sentence on each set of values that do not go together, which names them all."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _values_agree(self) -> Self:
+        if found := list(self._disagreements()):
+            raise ValueError("; ".join(found))
+        return self

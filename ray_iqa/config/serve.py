@@ -1,7 +1,7 @@
 """The configuration of the HTTP service: `args` of an application in configs/serve/."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Self, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     Field,
@@ -16,7 +16,7 @@ from pydantic import (
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.precision import Precision
 from ray_iqa.config.rollout import VllmRolloutConfig
-from ray_iqa.config.section import Section
+from ray_iqa.config.section import Section, put
 from ray_iqa.errors import ConfigError
 
 FetchHost = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$")]
@@ -74,14 +74,12 @@ class AccessConfig(Section):
     burst: PositiveInt = 50
     """Requests that a key may send at once after a pause."""
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.no_auth == (self.keys_file is not None):
-            raise ValueError(
+            yield (
                 "exactly one must be given: keys_file (a file of hashed keys) or no_auth (true answers this machine "
                 f"only), got keys_file {self.keys_file!r} and no_auth {self.no_auth}"
             )
-        return self
 
 
 class LightModelConfig(Section):
@@ -173,19 +171,11 @@ class ServeConfig(Section):
             return values
         tree: dict[str, Any] = {}
         for key, value in values.items():
-            *parents, leaf = key.split(".") if isinstance(key, str) else [key]
-            node = tree
-            for parent in parents:
-                node = node.setdefault(parent, {})
-                if not isinstance(node, dict):
-                    raise ValueError(f"{key}: {parent} is a value, not a section")  # noqa: TRY004 - pydantic reports it
-            node[leaf] = value
+            put(tree, str(key), value, str(key))
         return tree
 
-    @model_validator(mode="after")
-    def _a_model(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.light is None and self.reasoning is None:
-            raise ValueError("at least one of the sections light and reasoning must be given, found neither")
+            yield "at least one of the sections light and reasoning must be given, found neither"
         if self.batches is not None and self.light is None:
-            raise ValueError("batches needs the section light, whose artifact its jobs use; found none")
-        return self
+            yield "batches needs the section light, whose artifact its jobs use; found none"

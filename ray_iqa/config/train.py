@@ -1,8 +1,8 @@
 """The root configuration of `ray-iqa train`; only the composition root sees it whole."""
 
-from typing import Self
+from collections.abc import Iterator
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
@@ -24,12 +24,12 @@ class ScheduleConfig(Section):
     """Where checkpoints, copies of the logs and the policy go when nodes share no file system: s3://, gs://, abfss://,
     file:// or fsspec+<protocol>://. A driver with an empty disk resumes from it. None: run_dir."""
 
-    @field_validator("checkpoint_uri")
-    @classmethod
-    def _is_a_uri(cls, uri: str | None) -> str | None:
-        if uri is not None and "://" not in uri:
-            raise ValueError("must be a URI like s3://bucket/folder; leave it out to keep checkpoints in run_dir")
-        return uri
+    def _disagreements(self) -> Iterator[str]:
+        if self.checkpoint_uri is not None and "://" not in self.checkpoint_uri:
+            yield (
+                f"checkpoint_uri must be a URI like s3://bucket/folder, got {self.checkpoint_uri!r}; "
+                "leave it out to keep checkpoints in run_dir"
+            )
 
 
 class DataConfig(Section):
@@ -72,58 +72,52 @@ class TrainConfig(Section):
     weights: WeightTransferConfig = WeightTransferConfig()
     cluster: ClusterConfig = ClusterConfig()
 
-    @model_validator(mode="after")
-    def _sections_agree(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.data.images_per_step <= self.data.min_partners:
-            raise ValueError(
+            yield (
                 f"data.images_per_step must exceed data.min_partners, "
                 f"got {self.data.images_per_step} <= {self.data.min_partners}"
             )
         block = self.reward.pairing_block
         if block is not None and block <= self.data.min_partners:
-            raise ValueError(
-                f"reward.pairing_block must exceed data.min_partners, got {block} <= {self.data.min_partners}"
-            )
+            yield f"reward.pairing_block must exceed data.min_partners, got {block} <= {self.data.min_partners}"
         if self.rollout.max_tokens >= self.rollout.max_model_len:
-            raise ValueError(
+            yield (
                 f"rollout.max_tokens must be below rollout.max_model_len, "
                 f"got {self.rollout.max_tokens} >= {self.rollout.max_model_len}"
             )
         if self.weights.type != "object_store" and self.cluster.device == "cpu":
-            raise ValueError(f"weights.type {self.weights.type} needs cluster.device cuda, got cpu")
+            yield f"weights.type {self.weights.type} needs cluster.device cuda, got cpu"
         if self.weights.type != "object_store" and self.rollout.max_staleness != 0:
-            raise ValueError(  # a worker replaced while the learner works could only get weights that are too new
+            yield (  # a worker replaced while the learner works could only get weights that are too new
                 f"weights.type {self.weights.type} needs rollout.max_staleness 0, got {self.rollout.max_staleness}"
             )
-        return self
+        yield from self._disagreements_on_gpus()
+        workers, ranks = self.rollout.min_workers, self.learner.num_ranks
+        if self.cluster.placement == "per_node" and max(workers, ranks) % min(workers, ranks):
+            yield (
+                "cluster.placement per_node needs rollout.min_workers and learner.num_ranks that divide each other, "
+                f"got {workers} and {ranks}"
+            )
 
-    @model_validator(mode="after")
-    def _gpus_are_shared_right(self) -> Self:
+    def _disagreements_on_gpus(self) -> Iterator[str]:
         """What would fail or run out of memory on GPUs long after the start."""
         together = self.cluster.placement == "colocated"
         if self.weights.type == "ipc" and not together:
-            raise ValueError(f"weights.type ipc needs cluster.placement colocated, got {self.cluster.placement}")
+            yield f"weights.type ipc needs cluster.placement colocated, got {self.cluster.placement}"
         if self.weights.type == "ipc" and self.rollout.most_workers > self.learner.num_ranks:
-            raise ValueError(  # an engine reads the memory of the rank on its own GPU
+            yield (  # an engine reads the memory of the rank on its own GPU
                 f"weights.type ipc needs a learner rank for each of rollout.max_workers, "
                 f"got {self.learner.num_ranks} ranks for {self.rollout.most_workers} workers"
             )
         if self.weights.type == "nccl" and together:
-            raise ValueError("weights.type nccl needs GPUs of their own for engines and ranks; use ipc if colocated")
+            yield "weights.type nccl needs GPUs of their own for engines and ranks; use ipc if colocated"
         if together and self.cluster.device == "cuda" and self.rollout.sleep_when_idle and self.rollout.max_staleness:
-            raise ValueError(  # sampling ahead wakes the engine while the learner works
+            yield (  # sampling ahead wakes the engine while the learner works
                 f"rollout.sleep_when_idle needs rollout.max_staleness 0, got {self.rollout.max_staleness}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _placement_fits(self) -> Self:
-        workers, ranks, gpus = self.rollout.min_workers, self.learner.num_ranks, self.rollout.tensor_parallel_size
-        if self.cluster.placement == "colocated" and gpus > 1:
-            raise ValueError(f"cluster.placement colocated needs rollout.tensor_parallel_size 1, got {gpus}")
-        if self.cluster.placement == "per_node" and max(workers, ranks) % min(workers, ranks):
-            raise ValueError(
-                "cluster.placement per_node needs rollout.min_workers and learner.num_ranks that divide each other, "
-                f"got {workers} and {ranks}"
+        if together and self.rollout.tensor_parallel_size > 1:
+            yield (
+                "cluster.placement colocated needs rollout.tensor_parallel_size 1, "
+                f"got {self.rollout.tensor_parallel_size}"
             )
-        return self

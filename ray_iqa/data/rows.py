@@ -1,6 +1,5 @@
 """The canonical row of a manifest, and the check of one record against it."""
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -9,7 +8,7 @@ from typing import Any, Literal, cast
 
 from ray_iqa.data.names import whole
 from ray_iqa.data.unique import once
-from ray_iqa.errors import DataError
+from ray_iqa.errors import DataError, hint
 from ray_iqa.path_text import path_text
 from ray_iqa.types import LabelledImage
 
@@ -73,9 +72,7 @@ def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: val
     """
     for column in REQUIRED:
         if column not in record:
-            near = difflib.get_close_matches(column, list(record), n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise DataError(f"{place}: column {column!r} is missing, found {', '.join(record)}{hint}")
+            raise DataError(f"{place}: column {column!r} is missing, found {', '.join(record)}{hint(column, record)}")
     mos = required_number(record, "mos", place)
     direction = _text(record, "direction", place)
     if direction not in ("higher", "lower"):

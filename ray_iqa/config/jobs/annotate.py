@@ -1,8 +1,8 @@
 """The root configuration of `ray-iqa annotate`; only the composition root sees it whole."""
 
-from typing import Self
+from collections.abc import Iterator
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.pictures import PicturesConfig
@@ -31,14 +31,12 @@ class AnnotationPipelineConfig(Section):
     cpus_per_decoder: PositiveFloat = 0.5
     """Reserved for each task that decodes pictures; the others fill the CPUs that are left."""
 
-    @model_validator(mode="after")
-    def _most_is_not_less(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.max_text_encoders < self.min_text_encoders:
-            raise ValueError(
+            yield (
                 f"max_text_encoders must be at least min_text_encoders, "
                 f"got {self.max_text_encoders} < {self.min_text_encoders}"
             )
-        return self
 
 
 class AnnotateConfig(Section):
@@ -58,11 +56,9 @@ class AnnotateConfig(Section):
     pipeline: AnnotationPipelineConfig = AnnotationPipelineConfig()
     cluster: ClusterConfig = ClusterConfig()
 
-    @model_validator(mode="after")
-    def _sections_agree(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.rollout.num_completions < self.texts_per_image:
-            raise ValueError(
+            yield (
                 f"rollout.num_completions must be at least texts_per_image, "
                 f"got {self.rollout.num_completions} < {self.texts_per_image}"
             )
-        return self

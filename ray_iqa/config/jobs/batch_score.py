@@ -1,5 +1,7 @@
 """The root configuration of `ray-iqa batch-score`; only the composition root sees it whole."""
 
+from collections.abc import Iterator
+
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from ray_iqa.config.cluster import ClusterConfig
@@ -25,6 +27,10 @@ class ScoringPipelineConfig(Section):
     """A CPU scores and decodes in turn: a scorer with 0.75 and a decoder with 0.25 fill it."""
     profile: str | None = None
     """File for a trace of a scorer's third batch, which Perfetto opens; its table's name has ``.txt`` added."""
+
+    def _disagreements(self) -> Iterator[str]:
+        if self.max_scorers < self.min_scorers:
+            yield f"max_scorers must be at least min_scorers, got {self.max_scorers} < {self.min_scorers}"
 
 
 class BatchScoreConfig(Section):

@@ -1,8 +1,8 @@
 """The root configuration of `ray-iqa fit-ract`; only the composition root sees it whole."""
 
-from typing import Self
+from collections.abc import Iterator
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
@@ -41,8 +41,6 @@ class FitRactConfig(Section):
     schedule: RactScheduleConfig = RactScheduleConfig()
     cluster: ClusterConfig = ClusterConfig()
 
-    @model_validator(mode="after")
-    def _a_text_has_no_reference(self) -> Self:
+    def _disagreements(self) -> Iterator[str]:
         if self.learner.kl_coef != 0:
-            raise ValueError(f"learner.kl_coef must be 0, texts are learnt freely, got {self.learner.kl_coef}")
-        return self
+            yield f"learner.kl_coef must be 0, texts are learnt freely, got {self.learner.kl_coef}"
