@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ray_iqa.backends.scorer_cost import policy_cost, rali_cost
-from ray_iqa.config.jobs.annotate import AnnotateConfig, AnnotatedImagesConfig
-from ray_iqa.rali.annotations.images import read_images
+from ray_iqa.config.jobs.annotate import AnnotateConfig, PicturesConfig
+from ray_iqa.rali.annotations.images import AnnotatedImage
+from ray_iqa.rali.annotations.pictures import read_pictures
 from ray_iqa.types import SamplingSpec
 
 
@@ -33,8 +34,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = AnnotateConfig.model_validate(json.loads(Path(arguments.config).read_text()))
-    sources = AnnotatedImagesConfig(sources=arguments.images or config.images.sources, split="test")
-    images = [image.for_sampler() for image in read_images(sources)][: arguments.max_images]
+    sources = PicturesConfig(sources=arguments.images or config.images.sources, split="test")
+    rows = read_pictures(sources).slice(0, arguments.max_images).to_pylist()
+    images = [AnnotatedImage(**row).for_sampler() for row in rows]
     rollout = config.rollout
     spec = SamplingSpec(
         num_completions=arguments.completions,

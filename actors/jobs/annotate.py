@@ -8,20 +8,20 @@ that are there which pictures are done, and it alone gives new files their names
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
 
+import pyarrow as pa
 import ray
 
 from actors.cluster.connection import connected, worker_environment
 from actors.cluster.placement import require
 from actors.exit_codes import SOME_FAILED
-from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_blocks
+from actors.jobs.annotation_stages import Reasoner, TextWriter, decode
 from actors.jobs.parquet_job import add_parts, prepare_pipeline
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.annotations.images import AnnotatedImage, read_images
 from ray_iqa.rali.annotations.parquet_parts import PartFiles
+from ray_iqa.rali.annotations.pictures import blocks, read_pictures, without
 from ray_iqa.runs.digests import model_digest
 from ray_iqa.runs.directory import RunDirectory
 from ray_iqa.runs.preflight import check_model, output_folder
@@ -33,7 +33,7 @@ def annotate(config: AnnotateConfig) -> int:
     if not prompt_by_id(config.policy.prompt).asks_reasoning:
         raise ConfigError(f"policy.prompt must ask for reasoning, {config.policy.prompt!r} does not")
     check_model(config.policy.model)
-    images = read_images(config.images)
+    pictures = read_pictures(config.images)
     contents = {
         "policy.model": model_digest(config.policy.model, config.policy.revision),
         "backbone.name": model_digest(config.backbone.name),
@@ -41,15 +41,14 @@ def annotate(config: AnnotateConfig) -> int:
     }
     with RunDirectory(run_dir, config, contents=contents):
         parts = PartFiles(run_dir / "records")
-        known = parts.keys()
-        pending = [image for image in images if image.key not in known]
-        if pending:
+        pending = without(pictures, parts.table(["dataset", "image_id"]))
+        if pending.num_rows:
             with connected(config.cluster):
-                _annotate(config, pending, parts, num_done=len(images) - len(pending))
+                _annotate(config, pending, parts, num_done=pictures.num_rows - pending.num_rows)
         return _summary(parts)
 
 
-def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: PartFiles, num_done: int) -> None:
+def _annotate(config: AnnotateConfig, pictures: pa.Table, parts: PartFiles, num_done: int) -> None:
     pipeline, on_gpu = config.pipeline, config.cluster.device == "cuda"
     engine = {
         "num_cpus": config.cluster.cpus_per_actor,
@@ -64,7 +63,7 @@ def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: P
     )
     prepare_pipeline()
     rows = (
-        ray.data.from_arrow(source_blocks(images, pipeline.batch_size))
+        ray.data.from_arrow(blocks(pictures, pipeline.batch_size))
         .map_batches(decode, batch_format="pyarrow", num_cpus=pipeline.cpus_per_decoder)
         .map_batches(
             Reasoner,
@@ -87,7 +86,7 @@ def _annotate(config: AnnotateConfig, images: Sequence[AnnotatedImage], parts: P
             **encoder,
         )
     )
-    add_parts(rows.iter_rows(), parts, "Annotating", num_done=num_done, num_pending=len(images))
+    add_parts(rows.iter_rows(), parts, "Annotating", num_done=num_done, num_pending=pictures.num_rows)
 
 
 def _summary(parts: PartFiles) -> int:

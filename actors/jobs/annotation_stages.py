@@ -1,7 +1,6 @@
 """The stages of annotation: plain functions and classes that Ray Data runs in tasks and actors of their own."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,26 +13,15 @@ from ray_iqa.data.images import picture_or_reason
 from ray_iqa.policy.exported_version import read_policy_version
 from ray_iqa.rali.annotations.images import AnnotatedImage
 from ray_iqa.rali.annotations.parquet_parts import write_hidden
+from ray_iqa.rali.annotations.pictures import SCHEMA
 from ray_iqa.rali.annotations.records import RECORD_SCHEMA, ReasoningRecord, records_to_table, table_to_records
 from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
 from ray_iqa.seeds import derive_seed
 from ray_iqa.types import RolloutGroup
 
-_IMAGE_FIELDS = tuple(field.name for field in fields(AnnotatedImage))
 _DECODED_SCHEMA = pa.schema(
     [("pixels", pa.large_binary()), ("width", pa.int32()), ("height", pa.int32()), ("reason", pa.string())]
 )
-_SOURCE_SCHEMA = pa.schema(
-    [(name, pa.float64() if name in ("mos", "mapped_mos") else pa.string()) for name in _IMAGE_FIELDS]
-)
-
-
-def source_blocks(images: Sequence[AnnotatedImage], size: int) -> list[pa.Table]:
-    """What goes in: tables of at most ``size`` pictures that are not decoded yet."""
-    return [
-        pa.Table.from_pylist([asdict(image) for image in images[start : start + size]], schema=_SOURCE_SCHEMA)
-        for start in range(0, len(images), size)
-    ]
 
 
 def decode(batch: pa.Table) -> pa.Table:
@@ -66,7 +54,7 @@ class Reasoner:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Sample and read the answers; the pictures end here."""
-        images = [AnnotatedImage(**row) for row in batch.select(_IMAGE_FIELDS).to_pylist()]
+        images = [AnnotatedImage(**row) for row in batch.select(SCHEMA.names).to_pylist()]
         decoded = batch.select(_DECODED_SCHEMA.names).to_pylist()
         pictures = [
             row["reason"] or Image.frombytes("RGB", (row["width"], row["height"]), row["pixels"]) for row in decoded

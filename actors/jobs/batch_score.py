@@ -22,7 +22,7 @@ from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation.records import SCORE_FIELDS, score_columns
 from ray_iqa.files import write_text
 from ray_iqa.rali.annotations.parquet_parts import PartFiles, write_hidden
-from ray_iqa.rali.annotations.pictures import read_pictures, without
+from ray_iqa.rali.annotations.pictures import blocks, read_pictures, without
 from ray_iqa.rali.model.crops import SquareCut
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.runs.digests import model_digest
@@ -69,7 +69,7 @@ def _score(config: BatchScoreConfig, pictures: pa.Table, parts: PartFiles, num_d
     require({"CPU": pipeline.cpus_per_scorer + pipeline.cpus_per_decoder, "GPU": pipeline.gpus_per_scorer})
     prepare_pipeline()
     rows = (
-        ray.data.from_arrow([pictures.slice(start, size) for start in range(0, pictures.num_rows, size)])
+        ray.data.from_arrow(blocks(pictures, size))
         .map_batches(
             cut_squares,
             fn_args=(read_card(Path(config.model)).preprocessing.squares(),),

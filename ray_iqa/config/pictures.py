@@ -1,6 +1,6 @@
 """Which pictures a job works on."""
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from ray_iqa.config.section import Section
 
@@ -15,3 +15,5 @@ class PicturesConfig(Section):
     """Rows of manifests whose ``split`` column has this value; None takes every row."""
     dataset: str = "images"
     """Name of the data set that pictures without a manifest belong to."""
+    max_per_dataset: PositiveInt | None = None
+    """The first ones in an order that depends on the image ids only."""

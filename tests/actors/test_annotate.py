@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from quickstart_runs import REPOSITORY, Start, refusal, run
 
-from actors.jobs.annotation_stages import Reasoner, TextWriter, decode, source_blocks
+from actors.jobs.annotation_stages import Reasoner, TextWriter, decode
 from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.config.load import load_config
 from ray_iqa.policy.exported_version import write_policy_version
-from ray_iqa.rali.annotations.images import read_images
+from ray_iqa.rali.annotations.pictures import blocks, read_pictures
 from ray_iqa.rali.annotations.records import RECORD_SCHEMA
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.types import Progress
@@ -119,7 +119,7 @@ def test_rows_follow_the_schema_and_name_what_failed(killed: Path) -> None:
 def test_a_killed_job_resumes_to_the_rows_of_one_process(inputs: list[str], killed: Path, tmp_path: Path) -> None:
     """All pictures in one batch, without Ray."""
     config = load_config(AnnotateConfig, CONFIG, [*inputs, f"run_dir={tmp_path}"])
-    [pictures] = source_blocks(read_images(config.images), size=1000)
+    [pictures] = blocks(read_pictures(config.images), size=1000)
     [file] = TextWriter(config, tmp_path)(Reasoner(config)(decode(pictures)))["file"].to_pylist()
     expected = pq.read_table(tmp_path / file).to_pandas().sort_values(KEY, ignore_index=True)
     pd.testing.assert_frame_equal(rows(killed), expected)

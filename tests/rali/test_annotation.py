@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from ray_iqa.answers.prompt import prompt_by_id
-from ray_iqa.config.jobs.annotate import AnnotatedImagesConfig
+from ray_iqa.config.pictures import PicturesConfig
 from ray_iqa.data.manifest import write_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.annotations.images import AnnotatedImage, read_images
+from ray_iqa.rali.annotations.images import AnnotatedImage
+from ray_iqa.rali.annotations.pictures import read_pictures
 from ray_iqa.rali.annotations.records import ReasoningRecord
 from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
 from ray_iqa.rali.model.encoders import Clip
@@ -84,7 +85,8 @@ def row(image_id: str, mos: float, **other: object) -> ManifestRow:
 
 
 def read(*sources: Path, **other: object) -> list[AnnotatedImage]:
-    return read_images(AnnotatedImagesConfig.model_validate({"sources": [str(file) for file in sources], **other}))
+    config = PicturesConfig.model_validate({"sources": [str(file) for file in sources], **other})
+    return [AnnotatedImage(**row) for row in read_pictures(config).to_pylist()]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

@@ -12,13 +12,6 @@ from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.section import Section
 
 
-class AnnotatedImagesConfig(PicturesConfig):
-    """Which pictures are annotated."""
-
-    max_per_dataset: PositiveInt | None = None
-    """The first ones in an order that depends on the image ids only."""
-
-
 class AnnotationPipelineConfig(Section):
     """How the work is spread; nothing here changes a row."""
 
@@ -46,7 +39,7 @@ class AnnotateConfig(Section):
     """Gets ``records/*.parquet``; the same directory resumes."""
     seed: NonNegativeInt = 0
     """Mixed with each image's id, so that a text depends on neither batch nor worker."""
-    images: AnnotatedImagesConfig
+    images: PicturesConfig
     texts_per_image: PositiveInt = 4
     """Reasonings kept of each image's ``rollout.num_completions``; all of them count for the teacher's score."""
     policy: PolicyConfig

@@ -45,11 +45,6 @@ class PartFiles:
             raise CheckpointError(f"{error}; remove the file, and the job writes it again") from error
         return pa.concat_tables(tables) if tables else pa.table({name: [] for name in columns})
 
-    def keys(self) -> set[tuple[str, str]]:
-        """(dataset, image_id) of every picture that has a row: a resumed job leaves these out."""
-        done = self.table(["dataset", "image_id"]).to_pydict()
-        return set(zip(done["dataset"], done["image_id"], strict=True))
-
     def add(self, hidden: str) -> None:
         """Give a file of `write_hidden` its place; from here on its rows count as done."""
         (self.folder / hidden).rename(self.folder / f"part-{self._next:06d}{_SUFFIX}")

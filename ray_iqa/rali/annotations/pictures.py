@@ -1,5 +1,6 @@
 """Every picture that a job works on, as one Arrow table: those of millions fit in the memory of the driver."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from ray_iqa.data.remote import is_url, list_files, located
 from ray_iqa.data.rows import ManifestRow, rows_of_split
 from ray_iqa.data.tables import READABLE, read_table
 from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.seeds import derive_seed
 
 SCHEMA = pa.schema(
     [
@@ -44,12 +46,17 @@ def read_pictures(config: PicturesConfig) -> pa.Table:
         columns = [pa.array(values, kind) for values, kind in zip(zip(*chunk, strict=True), SCHEMA.types, strict=True)]
         tables.append(pa.Table.from_arrays(columns, schema=SCHEMA))
         hashes.append(np.fromiter((hash((row[2], row[0])) for row in chunk), np.int64, len(chunk)))
-    return _each_once(pa.concat_tables(tables), np.concatenate(hashes))
+    return _first(_each_once(pa.concat_tables(tables), np.concatenate(hashes)), config.max_per_dataset)
 
 
 def without(pictures: pa.Table, done: pa.Table) -> pa.Table:
     """The pictures whose ``dataset`` and ``image_id`` are not in ``done``, in their order."""
     return pictures.filter(pc.invert(pc.is_in(_keys(pictures), value_set=_keys(done))))
+
+
+def blocks(pictures: pa.Table, size: int) -> list[pa.Table]:
+    """At most ``size`` pictures each, in their order: what one task of a job takes."""
+    return [pictures.slice(start, size) for start in range(0, pictures.num_rows, size)]
 
 
 def _keys(table: pa.Table) -> pa.ChunkedArray:
@@ -73,6 +80,23 @@ def _each_once(pictures: pa.Table, hashes: NDArray[np.int64]) -> pa.Table:
                 f"{said_of[key]} and {said}"
             )
     return pictures.filter(kept) if len(suspects) else pictures
+
+
+def _first(pictures: pa.Table, count: int | None) -> pa.Table:
+    """At most ``count`` of each data set, spread over it, in their own order.
+
+    Not `validation.select_images`, whose hash and order are others: a run that is resumed must choose the same again.
+    """
+    if count is None:
+        return pictures
+    keys = list(zip(pictures["dataset"].to_pylist(), pictures["image_id"].to_pylist(), strict=True))
+    taken: Counter[str] = Counter()
+    kept = np.zeros(len(keys), dtype=bool)
+    for place in sorted(range(len(keys)), key=lambda place: derive_seed("annotated", *keys[place])):
+        dataset, _ = keys[place]
+        kept[place] = taken[dataset] < count
+        taken[dataset] += 1
+    return pictures.filter(kept)
 
 
 def _rows(source: str, config: PicturesConfig) -> Iterator[_Row]:
