@@ -96,15 +96,16 @@ def test_schedule_rises_then_falls_to_zero_and_the_loss_falls() -> None:
 
 def test_continued_training_equals_uninterrupted() -> None:
     batches = pairs(6, seed=1)
-    whole = Aligner(new_module(), CONFIG, num_steps=6)
-    whole.train_epoch(batches)
-    half = Aligner(new_module(), CONFIG, num_steps=6)
-    half.train_epoch(batches[:3])
-    resumed = Aligner(new_module(), CONFIG, num_steps=6)
-    resumed.load_state_dict(half.state_dict())
+    whole, half, rest = new_module(), new_module(), new_module()
+    Aligner(whole, CONFIG, num_steps=6).train_epoch(batches)
+    interrupted = Aligner(half, CONFIG, num_steps=6)
+    interrupted.train_epoch(batches[:3])
+    resumed = Aligner(rest, CONFIG, num_steps=6)
+    rest.load_state_dict(half.state_dict())
+    resumed.load_state_dict(interrupted.state_dict())
     resumed.train_epoch(batches[3:])
-    for name, tensor in whole.state_dict()["module"].items():
-        assert torch.equal(tensor, resumed.state_dict()["module"][name]), name
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, rest.state_dict()[name]), name
 
 
 def test_two_workers_with_global_negatives_learn_what_one_learns() -> None:

@@ -126,16 +126,11 @@ class Aligner:
         }
 
     def state_dict(self) -> dict[str, Any]:  # Any: torch's nested state
-        """Module, optimizer and schedule, for a checkpoint."""
-        return {
-            "module": self._module.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-        }
+        """Optimizer and schedule, for a checkpoint."""
+        return {"optimizer": self._optimizer.state_dict(), "schedule": self._schedule.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: torch's nested state
-        """Continue from `state_dict` of an aligner with the same module."""
-        self._module.load_state_dict(state["module"])
+        """Continue from `state_dict` of an aligner whose module is as it was then."""
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
 

@@ -18,7 +18,6 @@ from ray_iqa.rali.fit.probe import linear_probe_srcc
 from ray_iqa.rali.model.encoders import ImageEncoder
 
 _FILE = "alignment.pt"
-_WRAPPED = "module."  # how DistributedDataParallel prefixes the names of what it wraps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,20 +107,15 @@ class AlignmentRun:
 
     def save(self, folder: Path) -> None:
         """Write everything that `restore` needs."""
-        state = self._aligner.state_dict()
-        state["module"] = self._module.state_dict()  # of any number of workers
-        torch.save(
-            {"aligner": state, "best": self._best, "best_srcc": float(self._best_srcc), "num_done": self.num_done},
-            folder / _FILE,
-        )
+        aligner = self._aligner.state_dict() | {"module": self._module.state_dict()}
+        best = {"best": self._best, "best_srcc": float(self._best_srcc)}
+        torch.save({"aligner": aligner, "num_done": self.num_done, **best}, folder / _FILE)
 
     def restore(self, folder: Path) -> None:
         """Continue where `save` was called."""
         saved = torch.load(folder / _FILE, map_location="cpu", weights_only=True)
-        aligner = saved["aligner"]
-        prefix = _WRAPPED if self._team.num_workers > 1 else ""
-        aligner["module"] = {f"{prefix}{name}": value for name, value in aligner["module"].items()}
-        self._aligner.load_state_dict(aligner)
+        self._module.load_state_dict(saved["aligner"]["module"])
+        self._aligner.load_state_dict(saved["aligner"])
         self._best, self._best_srcc, self.num_done = saved["best"], saved["best_srcc"], saved["num_done"]
 
     def finish(self) -> None:
