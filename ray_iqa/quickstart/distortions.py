@@ -7,6 +7,7 @@ and a fixed share of the picture (a viewer who sees it whole).
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,24 +65,32 @@ def impulse_noise(pixels: Pixels, share: float, rng: np.random.Generator) -> Pix
     return np.where((chance < share)[..., None], np.where(salt, 255, 0).astype(np.uint8)[..., None], pixels)
 
 
-def jpeg(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - one signature
-    """JPEG compression, chroma at half resolution."""
-    return _compressed(pixels, "JPEG", int(quality))
+def compressed(
+    pixels: Pixels,
+    quality: float,
+    rng: np.random.Generator,  # noqa: ARG001 - one signature
+    *,
+    image_format: str,
+) -> Pixels:
+    """JPEG or WebP compression; JPEG keeps chroma at half resolution."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, image_format, quality=int(quality))
+    return np.asarray(Image.open(buffer, formats=[image_format]).convert("RGB"))
 
 
-def webp(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - one signature
-    """WebP compression."""
-    return _compressed(pixels, "WEBP", int(quality))
-
-
-def nearest(pixels: Pixels, factor: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - one signature
-    """Low resolution shown as blocks: reduced by averaging, enlarged without interpolation."""
-    return _resampled(pixels, factor, Image.Resampling.BOX, Image.Resampling.NEAREST)
-
-
-def bicubic(pixels: Pixels, factor: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - one signature
-    """Low resolution, reduced and enlarged by bicubic interpolation."""
-    return _resampled(pixels, factor, Image.Resampling.BICUBIC, Image.Resampling.BICUBIC)
+def resampled(
+    pixels: Pixels,
+    factor: float,
+    rng: np.random.Generator,  # noqa: ARG001 - one signature
+    *,
+    down: Image.Resampling,
+    up: Image.Resampling,
+) -> Pixels:
+    """Low resolution: reduced by ``factor`` and enlarged again, each by its own filter."""
+    height, width = pixels.shape[:2]
+    factor *= _reach(pixels)
+    small = Image.fromarray(pixels).resize((max(1, round(width / factor)), max(1, round(height / factor))), down)
+    return np.asarray(small.resize((width, height), up))
 
 
 def contrast(pixels: Pixels, factor: float, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - one signature
@@ -120,10 +129,13 @@ LADDER: dict[str, tuple[Distortion, tuple[float, float, float, float, float]]] =
     "motion_blur": (motion_blur, (3.0, 5.0, 8.0, 12.0, 18.0)),
     "white_noise": (white_noise, (10.0, 20.0, 32.0, 48.0, 70.0)),
     "impulse_noise": (impulse_noise, (0.01, 0.03, 0.07, 0.14, 0.25)),
-    "jpeg": (jpeg, (40.0, 22.0, 12.0, 6.0, 2.0)),
-    "webp": (webp, (45.0, 25.0, 12.0, 5.0, 0.0)),
-    "nearest": (nearest, (2.0, 3.0, 4.0, 5.5, 8.0)),
-    "bicubic": (bicubic, (2.0, 3.0, 4.0, 5.5, 8.0)),
+    "jpeg": (partial(compressed, image_format="JPEG"), (40.0, 22.0, 12.0, 6.0, 2.0)),
+    "webp": (partial(compressed, image_format="WEBP"), (45.0, 25.0, 12.0, 5.0, 0.0)),
+    "nearest": (partial(resampled, down=Image.Resampling.BOX, up=Image.Resampling.NEAREST), (2.0, 3.0, 4.0, 5.5, 8.0)),
+    "bicubic": (
+        partial(resampled, down=Image.Resampling.BICUBIC, up=Image.Resampling.BICUBIC),
+        (2.0, 3.0, 4.0, 5.5, 8.0),
+    ),
     "contrast": (contrast, (0.7, 0.5, 0.35, 0.22, 0.12)),
     "overexposure": (exposure, (0.5, 0.9, 1.4, 2.0, 2.8)),
     "underexposure": (exposure, (-0.7, -1.4, -2.2, -3.2, -4.5)),
@@ -156,16 +168,3 @@ def _reach(pixels: Pixels) -> float:
 
 def _quantised(values: NDArray[np.floating]) -> Pixels:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _compressed(pixels: Pixels, image_format: str, quality: int) -> Pixels:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, image_format, quality=quality)
-    return np.asarray(Image.open(buffer, formats=[image_format]).convert("RGB"))
-
-
-def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.Resampling) -> Pixels:
-    height, width = pixels.shape[:2]
-    factor *= _reach(pixels)
-    small = Image.fromarray(pixels).resize((max(1, round(width / factor)), max(1, round(height / factor))), down)
-    return np.asarray(small.resize((width, height), up))

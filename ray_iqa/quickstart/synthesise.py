@@ -51,14 +51,7 @@ class Ladder:
 LADDERS = (Ladder("ladder-a", "higher", 1.0, 5.0), Ladder("ladder-b", "lower", 100.0, 0.0))
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """What is done to which content for one image."""
-
-    content: Content
-    crop: NDArray[np.uint8]
-    kind: str
-    level: int
+_Picture = tuple[Content, NDArray[np.uint8], str, int]  # content, crop of it, kind and level of its distortion
 
 
 def synthesise(
@@ -161,28 +154,28 @@ def _pictures(split: Split, count: int, size: int, kinds: Sequence[str], seed: i
         content, crop = dealt[number]
         pristine = rng.random() < PRISTINE_SHARE
         kind, level = (PRISTINE, 0) if pristine else conditions[int(rng.integers(len(conditions)))]
-        yield _Picture(content, augmented(crop, rng) if split == "train" else crop, kind, level)
+        yield content, augmented(crop, rng) if split == "train" else crop, kind, level
 
 
 def _write(home: Path, ladder: Ladder, index: int, picture: _Picture, rng: np.random.Generator) -> ManifestRow:
     """Distort, rate and save one picture."""
-    pixels = distort(picture.crop, picture.kind, picture.level, rng)
-    split = picture.content.split
+    content, crop, kind, level = picture
+    pixels, split = distort(crop, kind, level, rng), content.split
     path = f"{split}/{index:06d}.png"
     Image.fromarray(pixels).save(home / path, compress_level=1)  # the fastest; the pictures are small
-    mos, mos_std = ladder.label(*rate(true_quality(picture.kind, picture.level), rng))
+    mos, mos_std = ladder.label(*rate(true_quality(kind, level), rng))
     return ManifestRow(
         dataset=ladder.dataset,
         image_id=f"{split}-{index:06d}",
         path=path,
-        ref_id=picture.content.name,
-        distortion=picture.kind,
-        level=picture.level,
+        ref_id=content.name,
+        distortion=kind,
+        level=level,
         mos=mos,
         mos_std=mos_std,
         direction=ladder.direction,
         scale_min=min(ladder.worst, ladder.best),
         scale_max=max(ladder.worst, ladder.best),
         split=split,
-        licence=picture.content.licence,
+        licence=content.licence,
     )
