@@ -10,7 +10,7 @@ from ray import serve
 from ray.serve import Application
 
 from actors.serving.ingress import Ingress
-from actors.serving.models import LightScorer, ReasoningScorer
+from actors.serving.models import LightDeployment, ReasoningDeployment
 from ray_iqa.config.precision import check_precision
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import ServeConfig
@@ -49,21 +49,21 @@ _REASONING = serve.deployment(
 def build_app(arguments: ServeConfig) -> Application:
     """The application of one service; deployments of models that ``arguments`` does not name are left out."""
     models: dict[str, Application] = {}
-    found: dict[str, Section] = {}
+    resolved: dict[str, Section] = {}
     if (light := arguments.light) is not None:
         check_precision(light.precision, light.device)
-        found["light"] = light = light.model_copy(update={"artifact": _absolute(light.artifact)})
-        models["light"] = _LIGHT(LightScorer).bind(light, arguments.decoding)
+        resolved["light"] = light = light.model_copy(update={"artifact": _absolute(light.artifact)})
+        models["light"] = _LIGHT(LightDeployment).bind(light, arguments.decoding)
     if (reasoning := arguments.reasoning) is not None:
         policy = reasoning.policy.model_copy(update={"model": _absolute(reasoning.policy.model)})
         reasoning = reasoning.model_copy(update={"policy": policy})
-        models["reasoning"] = _REASONING(ReasoningScorer).bind(reasoning, arguments.decoding)
+        models["reasoning"] = _REASONING(ReasoningDeployment).bind(reasoning, arguments.decoding)
     if (keys_file := arguments.access.keys_file) is not None:
-        found["access"] = arguments.access.model_copy(update={"keys_file": _absolute(keys_file)})
+        resolved["access"] = arguments.access.model_copy(update={"keys_file": _absolute(keys_file)})
     if (batches := arguments.batches) is not None:
         folders = {"inputs": _absolute(batches.inputs), "outputs": str(Path(batches.outputs).absolute())}
-        found["batches"] = batches.model_copy(update=folders)
-    return _INGRESS(serve.ingress()(Ingress)).bind(models, arguments.model_copy(update=found))
+        resolved["batches"] = batches.model_copy(update=folders)
+    return _INGRESS(serve.ingress()(Ingress)).bind(models, arguments.model_copy(update=resolved))
 
 
 def _absolute(path: str) -> str:

@@ -170,8 +170,8 @@ def _wait(state: RetryCallState) -> float:
     """Exponential with jitter, but never sooner than the service asks."""
     seconds = wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S)(state)
     error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after_s if isinstance(error, _PassingError) else 0.0
-    return min(_LONGEST_WAIT_S, asked + seconds)
+    demanded_s = error.retry_after_s if isinstance(error, _PassingError) else 0.0
+    return min(_LONGEST_WAIT_S, demanded_s + seconds)
 
 
 def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:

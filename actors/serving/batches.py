@@ -37,16 +37,16 @@ class RayBatchJobs:
         self._artifact = artifact
         self._client: JobSubmissionClient | None = None
 
-    async def submit(self, asked: BatchRequest, owner: str) -> BatchReply:
+    async def submit(self, batch: BatchRequest, owner: str) -> BatchReply:
         """See `BatchJobs.submit`."""
-        source = (self._inputs / asked.input).resolve()
+        source = (self._inputs / batch.input).resolve()
         if not (source.is_relative_to(self._inputs) and source.exists()):
             raise Problem(
                 404, "no-such-input", "there is no such folder or manifest among the inputs", pointer="/input"
             )
         batch_id = f"batch-{uuid.uuid4().hex}"
-        await asyncio.to_thread(self._submit, batch_id, source, {"owner": owner, "input": asked.input})
-        return BatchReply(id=batch_id, status="queued", input=asked.input, output=batch_id)
+        await asyncio.to_thread(self._submit, batch_id, source, {"owner": owner, "input": batch.input})
+        return BatchReply(id=batch_id, status="queued", input=batch.input, output=batch_id)
 
     async def find(self, batch_id: str, owner: str) -> BatchReply | None:
         """See `BatchJobs.find`."""

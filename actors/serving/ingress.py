@@ -15,7 +15,7 @@ from actors.serving.metrics import RefusalMetrics
 from ray_iqa.config.serve import LimitsConfig, ServeConfig, user_config
 from ray_iqa.http.app import create_app
 from ray_iqa.http.settings import Settings
-from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece
+from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Delta
 from ray_iqa.serving.types import BusyError, ModelCard, PictureScore
 
 _LOST_REPLICA = (RayActorError, ReplicaUnavailableError)
@@ -28,7 +28,7 @@ _RETRYING = AsyncRetrying(
 
 
 class DeployedModel:
-    """`serving.conversation.TalkingModel` over a deployment; only the reasoning model's replicas talk.
+    """`serving.conversation.ConversationModel` over a deployment; only the reasoning model's replicas talk.
 
     Scoring changes nothing, so a call whose replica died is made again at another one.
     """
@@ -44,12 +44,12 @@ class DeployedModel:
         """See `ImageModel.score`."""
         return await self._call("score", list(images))
 
-    def describe(self, image: bytes) -> AsyncGenerator[Piece | PictureScore, None]:
-        """See `TalkingModel.describe`."""
+    def describe(self, image: bytes) -> AsyncGenerator[Delta | PictureScore, None]:
+        """See `ConversationModel.describe`."""
         return self._stream("describe", image)
 
-    def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
-        """See `TalkingModel.chat`."""
+    def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Delta | ChatEnd, None]:
+        """See `ConversationModel.chat`."""
         return self._stream("chat", spec, image)
 
     async def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - handles are untyped
@@ -114,7 +114,7 @@ class Ingress:
             deployed,
             config.access,
             self._settings,
-            talker=deployed.get("reasoning"),
+            reasoning=deployed.get("reasoning"),
             batches=batches,
             names_requests=False,  # Serve's proxy does
         )

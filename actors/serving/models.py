@@ -19,12 +19,12 @@ from ray_iqa.config.serve import (
 )
 from ray_iqa.errors import DataError
 from ray_iqa.serving.batching import PictureBatches
-from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, RefusedError
+from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Delta, RefusedError
 from ray_iqa.serving.decoder_pool import DecodeWorkers, score_files
 from ray_iqa.serving.types import ModelCard, PictureScore
 
 
-class LightScorer:
+class LightDeployment:
     """One replica of the light scorer; wrapped by `serve_app`."""
 
     async def __init__(self, config: LightModelConfig, decoding: DecodingConfig) -> None:  # type: ignore[misc]  # Serve awaits it
@@ -76,7 +76,7 @@ class LightScorer:
         self._loaded = config
 
 
-class ReasoningScorer:
+class ReasoningDeployment:
     """One replica of the reasoning model: a vLLM engine, which forms its batches itself; wrapped by `serve_app`."""
 
     async def __init__(self, config: ReasoningModelConfig, decoding: DecodingConfig) -> None:  # type: ignore[misc]  # Serve awaits it
@@ -94,8 +94,8 @@ class ReasoningScorer:
         Raises:
             ConfigError: a key or value is not one of `ReasoningChangesConfig`, or the weights do not fit the engine.
         """
-        asked = user_config(ReasoningChangesConfig, changes, "ReasoningScorer", "its own")
-        await self._model.change(asked.applied_to(self._configured))
+        new_config = user_config(ReasoningChangesConfig, changes, "ReasoningScorer", "its own")
+        await self._model.change(new_config.applied_to(self._configured))
 
     async def check_health(self) -> None:
         """Serve replaces this replica when its engine has died."""
@@ -116,8 +116,8 @@ class ReasoningScorer:
         self._metrics.observe(rows, time.perf_counter() - began)
         return rows
 
-    async def describe(self, image: bytes) -> AsyncGenerator[Piece | PictureScore, None]:
-        """See `serving.conversation.TalkingModel.describe`."""
+    async def describe(self, image: bytes) -> AsyncGenerator[Delta | PictureScore, None]:
+        """See `serving.conversation.ConversationModel.describe`."""
         began = time.perf_counter()
         try:
             async with (
@@ -133,8 +133,8 @@ class ReasoningScorer:
             self._metrics.observe([row], time.perf_counter() - began)
             yield row
 
-    async def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
-        """See `serving.conversation.TalkingModel.chat`."""
+    async def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Delta | ChatEnd, None]:
+        """See `serving.conversation.ConversationModel.chat`."""
         async with AsyncExitStack() as stack:
             try:
                 picture = None if image is None else await stack.enter_async_context(self._workers.decoded(image))

@@ -23,8 +23,8 @@ from ray_iqa.http.routes.describe import describing_routes
 from ray_iqa.http.routes.page import docs_file, docs_page, page_response
 from ray_iqa.http.routes.scoring import model_routes, scoring_routes
 from ray_iqa.http.settings import Settings
-from ray_iqa.serving.conversation import TalkingModel
-from ray_iqa.serving.models import Judges
+from ray_iqa.serving.conversation import ConversationModel
+from ray_iqa.serving.models import ModelRegistry
 from ray_iqa.serving.types import ImageModel
 
 _PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/version"})
@@ -35,7 +35,7 @@ def create_app(
     access: AccessConfig,
     settings: Settings,
     *,
-    talker: TalkingModel | None = None,
+    reasoning: ConversationModel | None = None,
     batches: BatchJobs | None = None,
     names_requests: bool = True,
 ) -> FastAPI:
@@ -45,7 +45,7 @@ def create_app(
         models: by name; the first one answers who names none. `light` and `reasoning` together make `cascade`.
         access: keys and rates.
         settings: read at every request, so they may be replaced while the application runs.
-        talker: the model `reasoning`; without it there are no routes that reason.
+        reasoning: the model `reasoning`; without it there are no routes that reason.
         batches: jobs over whole folders; without them there are no routes for them.
         names_requests: False behind a proxy that puts the request id on answers itself.
 
@@ -53,7 +53,7 @@ def create_app(
         ConfigError: the keys file cannot be used.
     """
     keys = None if access.keys_file is None else KeyRing(access.keys_file)
-    judges, metrics = Judges(models, talker), HttpMetrics(keys)
+    registry, metrics = ModelRegistry(models, reasoning), HttpMetrics(keys)
     app = FastAPI(
         title="ray_iqa",
         version=ray_iqa.__version__,
@@ -63,9 +63,9 @@ def create_app(
         separate_input_output_schemas=False,
     )
     install(app)
-    routers = [scoring_routes(judges, settings), model_routes(judges)]
-    if talker is not None:
-        routers += [describing_routes(judges, settings), chat_routes(judges, settings)]
+    routers = [scoring_routes(registry, settings), model_routes(registry)]
+    if reasoning is not None:
+        routers += [describing_routes(registry, settings), chat_routes(registry, settings)]
     if batches is not None:
         routers.append(batch_routes(batches))
     for router in routers:
@@ -82,7 +82,7 @@ def create_app(
     app.add_api_route("/", page_response, include_in_schema=False)
     app.add_api_route("/docs", lambda: docs_page(app.title), include_in_schema=False)
     app.add_api_route("/docs/{name}", docs_file, include_in_schema=False)
-    _add_operations(app, judges, keys)
+    _add_operations(app, registry, keys)
     app.add_middleware(Admission, settings=settings)  # each one is outside those before it
     rate = RateLimit(access.requests_per_second, access.burst)
     app.add_middleware(Access, keys=keys, rate=rate, is_public=_is_public)
@@ -95,7 +95,7 @@ def _is_public(path: str) -> bool:
     return path in _PUBLIC or path.startswith("/docs/")
 
 
-def _add_operations(app: FastAPI, judges: Judges, keys: KeyRing | None) -> None:
+def _add_operations(app: FastAPI, registry: ModelRegistry, keys: KeyRing | None) -> None:
     @app.get("/livez", tags=["operations"])
     async def livez() -> Health:
         """This process answers."""
@@ -104,7 +104,7 @@ def _add_operations(app: FastAPI, judges: Judges, keys: KeyRing | None) -> None:
     @app.get("/readyz", tags=["operations"], responses=responses(503, 504))
     async def readyz() -> Readiness:
         """Every model answers; what is wrong with the keys is said beside it."""
-        await judges.ready()
+        await registry.ready()
         return Readiness(key_problems=keys.problems if keys else [])
 
     @app.get("/version", tags=["operations"])

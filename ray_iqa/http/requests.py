@@ -83,13 +83,13 @@ async def read_request(request: Request, kind: type[RequestT], settings: Setting
     limits = settings.limits
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json":
-        asked = _validated(kind, await request.body())
-        documents = asked.documents if isinstance(asked, RerankRequest) else []
-        name, texts = ("documents", documents) if documents else ("images", asked.images)
+        query = _validated(kind, await request.body())
+        documents = query.documents if isinstance(query, RerankRequest) else []
+        name, texts = ("documents", documents) if documents else ("images", query.images)
         _check_number(len(texts), kind, limits)
         images = [await picture_of(text, f"/{name}/{place}", settings) for place, text in enumerate(texts)]
     elif media_type == "multipart/form-data":
-        asked, images = await _read_form(request, kind, limits)
+        query, images = await _read_form(request, kind, limits)
         _check_number(len(images), kind, limits)
     else:
         raise Problem(
@@ -97,7 +97,7 @@ async def read_request(request: Request, kind: type[RequestT], settings: Setting
             "unsupported-media-type",
             f"Content-Type must be application/json or multipart/form-data, got {media_type[:80]!r}",
         )
-    return asked, images
+    return query, images
 
 
 def body_schema(kind: type[PictureRequest]) -> dict[str, Any]:  # Any: OpenAPI

@@ -1,4 +1,4 @@
-"""What a model that reasons in words takes and gives, piece by piece."""
+"""What a model that reasons in words takes and gives, delta by delta."""
 
 from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
@@ -13,7 +13,7 @@ class RefusedError(DataError):
     """The model cannot answer this; ask something else."""
 
 
-class Piece(BaseModel):
+class Delta(BaseModel):
     """The next characters of an answer."""
 
     model_config = ConfigDict(frozen=True)
@@ -56,17 +56,17 @@ class ChatEnd(BaseModel):
     completion_tokens: int
 
 
-class TalkingModel(ImageModel, Protocol):
+class ConversationModel(ImageModel, Protocol):
     """A model that also gives its reasons. Whoever stops listening ends the generation."""
 
-    def describe(self, image: bytes) -> AsyncGenerator[Piece | PictureScore, None]:
+    def describe(self, image: bytes) -> AsyncGenerator[Delta | PictureScore, None]:
         """The first of the answers that make up a picture's score, as it is written, then the score of all.
 
         Raises:
             BusyError: no capacity now.
         """
 
-    def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
+    def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Delta | ChatEnd, None]:
         """The next turn of a conversation. The same conversation gets the same answer unless the seed differs.
 
         Raises:

@@ -35,5 +35,5 @@ class LightModel:
 
     def score(self, pictures: Sequence[Image.Image]) -> list[PictureScore]:
         """One row per picture, in order. The company of other pictures changes a score by less than 1e-4."""
-        found = self._scorer.score(pictures, batch_size=max(1, len(pictures)))
-        return [self.card.score(verdict, picture.size) for verdict, picture in zip(found, pictures, strict=True)]
+        verdicts = self._scorer.score(pictures, batch_size=max(1, len(pictures)))
+        return [self.card.score(verdict, picture.size) for verdict, picture in zip(verdicts, pictures, strict=True)]

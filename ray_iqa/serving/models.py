@@ -4,47 +4,47 @@ import asyncio
 import difflib
 from collections.abc import Mapping, Sequence
 
-from ray_iqa.serving.conversation import TalkingModel
+from ray_iqa.serving.conversation import ConversationModel
 from ray_iqa.serving.types import ImageModel, ModelCard, PictureScore, UnknownModelError
 
 LIGHT, REASONING, CASCADE = "light", "reasoning", "cascade"
 
 
-class Judges:
+class ModelRegistry:
     """The models of a service by name; the cascade is there when both of its stages are.
 
-    ``talker`` is the reasoning model, where there is one.
+    ``reasoning`` is the one that also talks, where there is one.
     """
 
-    def __init__(self, models: Mapping[str, ImageModel], talker: TalkingModel | None = None) -> None:
-        self._models, self._talker = dict(models), talker
+    def __init__(self, models: Mapping[str, ImageModel], reasoning: ConversationModel | None = None) -> None:
+        self._models, self._reasoning = dict(models), reasoning
         self._asking: asyncio.Task[None] | None = None
         self.names = [*self._models, *([CASCADE] if {LIGHT, REASONING} <= set(models) else [])]
 
-    def name(self, asked: str | None) -> str:
+    def name(self, name: str | None) -> str:
         """The model meant; the first one when none was named.
 
         Raises:
             UnknownModelError: with the nearest name.
         """
-        if asked is None:
+        if name is None:
             return self.names[0]
-        if asked not in self.names:
-            near = difflib.get_close_matches(asked[:100], self.names, n=1)
+        if name not in self.names:
+            near = difflib.get_close_matches(name[:100], self.names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UnknownModelError(f"model must be one of {', '.join(self.names)}, got {asked[:100]!r}{hint}")
-        return asked
+            raise UnknownModelError(f"model must be one of {', '.join(self.names)}, got {name[:100]!r}{hint}")
+        return name
 
-    def talker(self, asked: str | None) -> TalkingModel:
+    def reasoning_model(self, name: str | None) -> ConversationModel:
         """The model that gives reasons.
 
         Raises:
             UnknownModelError: another one was named.
         """
-        assert self._talker is not None, "without one there are no routes that ask for it"
-        if asked is not None and self.name(asked) != REASONING:
-            raise UnknownModelError(f"model must be {REASONING}, the one that gives reasons, got {asked!r}")
-        return self._talker
+        assert self._reasoning is not None, "without one there are no routes that ask for it"
+        if name is not None and self.name(name) != REASONING:
+            raise UnknownModelError(f"model must be {REASONING}, the one that gives reasons, got {name!r}")
+        return self._reasoning
 
     async def ready(self) -> None:
         """Return once every model answers. All who wait share one question: anybody may ask, models have a queue."""

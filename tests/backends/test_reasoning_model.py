@@ -15,7 +15,7 @@ from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.serve import ReasoningChangesConfig, ReasoningModelConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
-from ray_iqa.serving.conversation import ChatSpec, Piece, Turn
+from ray_iqa.serving.conversation import ChatSpec, Delta, Turn
 from ray_iqa.serving.types import PictureScore
 
 SPEC = ChatSpec(turns=(Turn(role="user", text="How good is it?", has_picture=True),), max_tokens=20)
@@ -23,7 +23,7 @@ SPEC = ChatSpec(turns=(Turn(role="user", text="How good is it?", has_picture=Tru
 
 async def _answer(model: ReasoningModel, picture: Image.Image, spec: ChatSpec = SPEC) -> str:
     parts = [part async for part in model.chat(spec, picture)]
-    return "".join(part.reasoning + part.content for part in parts if isinstance(part, Piece))
+    return "".join(part.reasoning + part.content for part in parts if isinstance(part, Delta))
 
 
 def _answers(folder: Path, engine: VllmRolloutConfig) -> list[str]:

@@ -25,7 +25,7 @@ from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.scorer import RaliScorer
-from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, RefusedError
+from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Delta, RefusedError
 from ray_iqa.serving.decoder_pool import DecodeWorkers, score_files
 from ray_iqa.serving.light_model import LightModel
 from ray_iqa.serving.types import ModelCard, PictureScore
@@ -66,26 +66,26 @@ class Talking(InProcess):
     async def score(self, images: Sequence[bytes]) -> list[PictureScore]:
         return [row.model_copy(update={"model": "reasoning"}) for row in await super().score(images)]
 
-    async def describe(self, image: bytes) -> AsyncGenerator[Piece | PictureScore, None]:
+    async def describe(self, image: bytes) -> AsyncGenerator[Delta | PictureScore, None]:
         [score] = await self.score([image])
         if score.status == "ok":
             async for piece in self._pieces():
                 yield piece
         yield score
 
-    async def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Piece | ChatEnd, None]:
+    async def chat(self, spec: ChatSpec, image: bytes | None) -> AsyncGenerator[Delta | ChatEnd, None]:
         if image is not None and (reason := (await self.score([image]))[0].reason):
             raise RefusedError(reason)
         async for piece in self._pieces():
             yield piece
         yield ChatEnd(finish_reason="stop", prompt_tokens=len(spec.turns), completion_tokens=len(self.WORDS))
 
-    async def _pieces(self) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self) -> AsyncGenerator[Delta, None]:
         thought = said = ""
         for place in range(1, len(self.WORDS) + 1):
             text = "".join(self.WORDS[:place])
             more_thought, more_said = split_thinking(text, complete=place == len(self.WORDS))
-            yield Piece(reasoning=more_thought.removeprefix(thought), content=more_said.removeprefix(said))
+            yield Delta(reasoning=more_thought.removeprefix(thought), content=more_said.removeprefix(said))
             thought, said = more_thought, more_said
             await asyncio.sleep(0.01)
 
@@ -152,7 +152,7 @@ def talking_app(light: LightModel, keys_file: Path) -> FastAPI:
     access = AccessConfig(keys_file=str(keys_file), requests_per_second=100_000, burst=100_000)
     talker = Talking(light)
     models = {"light": InProcess(light), "reasoning": talker}
-    return create_app(models, access, Settings(LIMITS), talker=talker, batches=Noted())
+    return create_app(models, access, Settings(LIMITS), reasoning=talker, batches=Noted())
 
 
 @contextmanager

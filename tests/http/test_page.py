@@ -30,7 +30,7 @@ def talking_url(light: LightModel) -> Iterator[str]:
     """Of a service whose page has reasoning to show."""
     access = AccessConfig(no_auth=True, requests_per_second=1000, burst=1000)
     talker = Talking(light)
-    app = create_app({"light": InProcess(light), "reasoning": talker}, access, Settings(LIMITS), talker=talker)
+    app = create_app({"light": InProcess(light), "reasoning": talker}, access, Settings(LIMITS), reasoning=talker)
     with served(app) as url:
         yield url
 

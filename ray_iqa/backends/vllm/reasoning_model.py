@@ -16,7 +16,7 @@ from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.answers.verdict import verdict_of
 from ray_iqa.backends.vllm.answer_engine import AnswerEngine
 from ray_iqa.backends.vllm.answer_text import AnswerText
-from ray_iqa.backends.vllm.reload_lock import AnswerGate
+from ray_iqa.backends.vllm.reload_lock import ReloadLock
 from ray_iqa.backends.vllm.sampler import sampling_params
 from ray_iqa.backends.weights.replacement import replacement_folder
 from ray_iqa.config.policy import PolicyConfig
@@ -24,7 +24,7 @@ from ray_iqa.config.serve import ReasoningModelConfig
 from ray_iqa.errors import DataError
 from ray_iqa.files import content_digest
 from ray_iqa.seeds import derive_seed
-from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, RefusedError, Turn
+from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Delta, RefusedError, Turn
 from ray_iqa.serving.types import ModelCard, PictureScore
 from ray_iqa.types import LabelledImage, SamplingSpec
 
@@ -41,7 +41,7 @@ class ReasoningModel:
     def __init__(self, config: ReasoningModelConfig, max_pixels: int, *, reports_to_ray: bool = False) -> None:
         self._prompt = prompt_by_id(config.policy.prompt)
         self.engine = AnswerEngine(config.policy, config.engine, reports_to_ray=reports_to_ray)
-        self._gate = AnswerGate()
+        self._reload_lock = ReloadLock()
         self._config, self._spec = config, config.engine.sampling_spec(config.seed)
         self.card = ModelCard(
             id="reasoning",
@@ -66,7 +66,7 @@ class ReasoningModel:
         if new != old:
             folder = await asyncio.to_thread(replacement_folder, old, self.engine.inputs, new)
             revision = await asyncio.to_thread(_revision, new)
-        async with self._gate.changing():
+        async with self._reload_lock.changing():
             if folder is not None:
                 await self.engine.install(folder)
             self._config, self._spec = config, config.engine.sampling_spec(config.seed)
@@ -80,12 +80,12 @@ class ReasoningModel:
                     return part
         raise AssertionError("a description ends with the score")
 
-    def describe(self, picture: Image.Image) -> AsyncGenerator[Piece | PictureScore, None]:
+    def describe(self, picture: Image.Image) -> AsyncGenerator[Delta | PictureScore, None]:
         """The first answer as it is written, then the score of all K."""
         return self._answers(picture, streams=True)
 
-    async def chat(self, spec: ChatSpec, picture: Image.Image | None) -> AsyncGenerator[Piece | ChatEnd, None]:
-        """See `TalkingModel.chat`."""
+    async def chat(self, spec: ChatSpec, picture: Image.Image | None) -> AsyncGenerator[Delta | ChatEnd, None]:
+        """See `ConversationModel.chat`."""
         inputs = self.engine.inputs
         try:
             prompt = inputs.chat_token_ids([_message(turn) for turn in spec.turns])
@@ -93,14 +93,14 @@ class ReasoningModel:
             raise RefusedError(str(error)) from error
         answer = AnswerText(inputs)
         num_prompt = 0
-        async with self._gate.answering():
+        async with self._reload_lock.answering():
             params = await asyncio.to_thread(self._chat_params, spec, picture)
             async with aclosing(self.engine.outputs(prompt, picture, params)) as outputs:
                 async for output in outputs:
                     num_prompt = len(output.prompt_token_ids or ()) or num_prompt
                     answer.add(output.outputs[0])
-                    if piece := answer.new_piece():
-                        yield piece
+                    if delta := answer.new_delta():
+                        yield delta
         yield ChatEnd(
             finish_reason="length" if answer.finish_reason == "length" else "stop",
             prompt_tokens=num_prompt,
@@ -111,10 +111,10 @@ class ReasoningModel:
         """Stop the engine."""
         self.engine.close()
 
-    async def _answers(self, picture: Image.Image, *, streams: bool) -> AsyncGenerator[Piece | PictureScore, None]:
+    async def _answers(self, picture: Image.Image, *, streams: bool) -> AsyncGenerator[Delta | PictureScore, None]:
         image = await asyncio.to_thread(_named, picture)  # large ones would hold up the event loop
         inputs = self.engine.inputs
-        async with self._gate.answering():
+        async with self._reload_lock.answering():
             answers = [AnswerText(inputs) for _ in range(self._spec.num_completions)]
             params = self._params(image, self._spec, streams=streams)
             try:
@@ -122,8 +122,8 @@ class ReasoningModel:
                     async for output in outputs:
                         for choice in output.outputs:
                             answers[choice.index].add(choice)
-                        if streams and (piece := answers[0].new_piece()):
-                            yield piece
+                        if streams and (delta := answers[0].new_delta()):
+                            yield delta
             except RefusedError as error:
                 yield self.card.failed(str(error))
                 return

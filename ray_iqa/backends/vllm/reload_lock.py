@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class AnswerGate:
+class ReloadLock:
     """Must be used within one event loop."""
 
     def __init__(self) -> None:

@@ -28,30 +28,30 @@ class KeyRing:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._found = _Keys({}, [])
+        self._keys = _Keys({}, [])
         self._content: bytes | str | None = None
         self._reload()
-        if not self._found.names:
+        if not self._keys.names:
             raise ConfigError(
                 f"access.keys_file must hold at least one key, which `ray-iqa serve key NAME` makes; {path}: "
-                f"{'; '.join(self._found.problems)}"
+                f"{'; '.join(self._keys.problems)}"
             )
 
     @property
     def problems(self) -> list[str]:
         """What is wrong with the file now. A line that is no key counts for nothing; without any key nobody may ask."""
         self._reload()
-        return self._found.problems
+        return self._keys.problems
 
     def name_of(self, key: str) -> str | None:
         """Name of a key that is in the file now, or None."""
         self._reload()
         given = hash_of(key)
-        found = None
-        for known, name in self._found.names.items():  # all of them: the time must not tell which one is near
+        match = None
+        for known, name in self._keys.names.items():  # all of them: the time must not tell which one is near
             if hmac.compare_digest(known, given):
-                found = name
-        return found
+                match = name
+        return match
 
     def _reload(self) -> None:
         try:
@@ -59,8 +59,8 @@ class KeyRing:
         except (OSError, ValueError) as error:
             content = f"it cannot be read ({type(error).__name__})"
         if content != self._content:
-            self._content, self._found = content, _keys_in(content)
-            for problem in self._found.problems:
+            self._content, self._keys = content, _keys_in(content)
+            for problem in self._keys.problems:
                 logger.error("access.keys_file: %s", problem)
 
 
@@ -83,18 +83,18 @@ def _keys_in(content: bytes | str) -> _Keys:
     """Keys of a file's content, or none of one that has a reason in its place."""
     if isinstance(content, str):
         return _Keys({}, [content])
-    found = _Keys({}, [])
+    keys = _Keys({}, [])
     for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
         text = line.decode(errors="replace").strip()
         match = _LINE.fullmatch(text)
         if not text or text.startswith("#"):
             continue
         if match is None:
-            found.problems.append(f"line {number} is not `<sha256 in hex> <name>`, so it is no key")
-        elif match[1] in found.names:
-            found.problems.append(f"line {number} has the key of a line before it, whose name counts")
+            keys.problems.append(f"line {number} is not `<sha256 in hex> <name>`, so it is no key")
+        elif match[1] in keys.names:
+            keys.problems.append(f"line {number} has the key of a line before it, whose name counts")
         else:
-            found.names[match[1]] = match[2]
-    if not found.names:
-        found.problems.append("it holds no key")
-    return found
+            keys.names[match[1]] = match[2]
+    if not keys.names:
+        keys.problems.append("it holds no key")
+    return keys

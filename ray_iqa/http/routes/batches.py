@@ -37,7 +37,7 @@ class BatchReply(BaseModel):
 class BatchJobs(Protocol):
     """Jobs of the cluster; each belongs to the key that asked for it."""
 
-    async def submit(self, asked: BatchRequest, owner: str) -> BatchReply:
+    async def submit(self, batch: BatchRequest, owner: str) -> BatchReply:
         """Start a job.
 
         Raises:
@@ -60,16 +60,16 @@ def batch_routes(jobs: BatchJobs) -> APIRouter:
     router = APIRouter(tags=["batches"])
 
     @router.post("/v1/batches", status_code=202, responses=responses(400, 401, 403, 404, 408, 413, 422, 429, 503, 504))
-    async def submit(asked: BatchRequest, request: Request) -> BatchReply:
+    async def submit(batch: BatchRequest, request: Request) -> BatchReply:
         """Score a folder; ask for the job's id until it is completed."""
-        return await jobs.submit(asked, request.state.key_name)
+        return await jobs.submit(batch, request.state.key_name)
 
     @router.get("/v1/batches/{batch_id}", responses=responses(401, 403, 404, 422, 429, 503, 504))
     async def find(batch_id: str, request: Request) -> BatchReply:
         """How far a job is."""
-        found = await jobs.find(batch_id, request.state.key_name)
-        if found is None:
+        reply = await jobs.find(batch_id, request.state.key_name)
+        if reply is None:
             raise Problem(404, "no-such-batch", "none of this key's batches has that id")
-        return found
+        return reply
 
     return router

@@ -15,8 +15,8 @@ from ray_iqa.http.replies import new_id
 from ray_iqa.http.routes.chat_messages import ChatRequest, conversation
 from ray_iqa.http.settings import Settings
 from ray_iqa.http.sse import DONE, event, event_stream, streamed
-from ray_iqa.serving.conversation import ChatEnd, ChatSpec, Piece, TalkingModel
-from ray_iqa.serving.models import Judges
+from ray_iqa.serving.conversation import ChatEnd, ChatSpec, ConversationModel, Delta
+from ray_iqa.serving.models import ModelRegistry
 
 _PROBLEMS = responses(400, 401, 403, 404, 408, 413, 422, 429, 503, 504)
 _STREAM = streamed("With `stream`, events of chat.completion.chunk, then `[DONE]`.")
@@ -30,8 +30,8 @@ class Usage(BaseModel):
     total_tokens: int
 
 
-class Said(BaseModel):
-    """An answer, or the next piece of one. Reasoning has the name that vLLM gives it, and the one it gave it before."""
+class ChatMessage(BaseModel):
+    """An answer, or the next delta of one. Reasoning has the name that vLLM gives it, and the one it gave it before."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
@@ -47,7 +47,7 @@ class Choice(BaseModel):
     """The one answer."""
 
     index: Literal[0] = 0
-    message: Said
+    message: ChatMessage
     finish_reason: Literal["stop", "length"]
 
 
@@ -63,10 +63,10 @@ class ChatReply(BaseModel):
 
 
 class ChunkChoice(BaseModel):
-    """The next piece of the one answer."""
+    """The next delta of the one answer."""
 
     index: Literal[0] = 0
-    delta: Said
+    delta: ChatMessage
     finish_reason: Literal["stop", "length"] | None = None
 
 
@@ -81,42 +81,42 @@ class Chunk(BaseModel):
     usage: Usage | None = None
 
 
-def chat_routes(judges: Judges, settings: Settings) -> APIRouter:
-    """The route over ``judges``, under the limits in force when a request comes."""
+def chat_routes(registry: ModelRegistry, settings: Settings) -> APIRouter:
+    """The route over ``registry``, under the limits in force when a request comes."""
     router = APIRouter(tags=["reasoning"])
 
     @router.post("/v1/chat/completions", response_model=ChatReply, responses={200: _STREAM, **_PROBLEMS})
-    async def chat(asked: ChatRequest) -> ChatReply | Response:
+    async def chat(chat_request: ChatRequest) -> ChatReply | Response:
         """The next turn of a conversation about a picture."""
-        model = judges.talker(asked.model)
-        spec, image = await conversation(asked, settings)
-        if not asked.stream:
-            return await _whole(model, asked.model, spec, image)
-        wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
-        events = _events(model, asked.model, spec, image, wants_usage)
+        model = registry.reasoning_model(chat_request.model)
+        spec, image = await conversation(chat_request, settings)
+        if not chat_request.stream:
+            return await _whole(model, chat_request.model, spec, image)
+        wants_usage = chat_request.stream_options is not None and chat_request.stream_options.include_usage
+        events = _events(model, chat_request.model, spec, image, wants_usage)
         return await event_stream(events, settings.limits.request_timeout_s, _failed)
 
     return router
 
 
-async def _whole(model: TalkingModel, name: str, spec: ChatSpec, image: bytes | None) -> ChatReply:
+async def _whole(model: ConversationModel, name: str, spec: ChatSpec, image: bytes | None) -> ChatReply:
     reasoning = content = ""
     async with aclosing(model.chat(spec, image)) as parts:
         async for part in parts:
             if isinstance(part, ChatEnd):
-                said = _said(Piece(reasoning=reasoning, content=content), role="assistant", content=content)
-                choice = Choice(message=said, finish_reason=part.finish_reason)
+                message = _message(Delta(reasoning=reasoning, content=content), role="assistant", content=content)
+                choice = Choice(message=message, finish_reason=part.finish_reason)
                 return ChatReply(model=name, choices=[choice], usage=_usage(part))
             reasoning, content = reasoning + part.reasoning, content + part.content
     raise AssertionError("an answer ends with its end")
 
 
 async def _events(
-    model: TalkingModel, name: str, spec: ChatSpec, image: bytes | None, wants_usage: bool
+    model: ConversationModel, name: str, spec: ChatSpec, image: bytes | None, wants_usage: bool
 ) -> AsyncGenerator[str, None]:
     reply_id = new_id()
 
-    def chunk(delta: Said, finish_reason: Literal["stop", "length"] | None = None) -> str:
+    def chunk(delta: ChatMessage, finish_reason: Literal["stop", "length"] | None = None) -> str:
         choice = ChunkChoice(delta=delta, finish_reason=finish_reason)
         return event(Chunk(id=reply_id, model=name, choices=[choice]).model_dump_json())
 
@@ -125,19 +125,19 @@ async def _events(
         async for part in parts:
             if not begun:
                 begun = True
-                yield chunk(Said(role="assistant", content=""))
-            if isinstance(part, Piece):
-                yield chunk(_said(part))
+                yield chunk(ChatMessage(role="assistant", content=""))
+            if isinstance(part, Delta):
+                yield chunk(_message(part))
                 continue
-            yield chunk(Said(), part.finish_reason)
+            yield chunk(ChatMessage(), part.finish_reason)
             if wants_usage:
                 yield event(Chunk(id=reply_id, model=name, choices=[], usage=_usage(part)).model_dump_json())
     yield DONE
 
 
-def _said(piece: Piece, **more: Any) -> Said:  # noqa: ANN401 - fields of Said
-    thought = {"reasoning": piece.reasoning, "reasoning_content": piece.reasoning} if piece.reasoning else {}
-    return Said.model_validate({**thought, "content": piece.content or None, **more})
+def _message(delta: Delta, **more: Any) -> ChatMessage:  # noqa: ANN401 - fields of ChatMessage
+    thought = {"reasoning": delta.reasoning, "reasoning_content": delta.reasoning} if delta.reasoning else {}
+    return ChatMessage.model_validate({**thought, "content": delta.content or None, **more})
 
 
 def _usage(end: ChatEnd) -> Usage:

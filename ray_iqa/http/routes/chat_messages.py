@@ -74,14 +74,14 @@ class ChatRequest(_Strict):
     user: str | None = Field(default=None, description="Changes nothing.")
 
 
-async def conversation(asked: ChatRequest, settings: Settings) -> tuple[ChatSpec, bytes | None]:
+async def conversation(chat_request: ChatRequest, settings: Settings) -> tuple[ChatSpec, bytes | None]:
     """What the model is told, and the content of the picture.
 
     Raises:
         Problem: of the picture; 413 several of them.
     """
     turns, image = [], None
-    for place, message in enumerate(asked.messages):
+    for place, message in enumerate(chat_request.messages):
         parts = [TextPart(type="text", text=message.content)] if isinstance(message.content, str) else message.content
         has_picture = False
         for number, part in enumerate(parts):
@@ -95,11 +95,11 @@ async def conversation(asked: ChatRequest, settings: Settings) -> tuple[ChatSpec
         turns.append(Turn(role=role, text=text, has_picture=has_picture))
     spec = ChatSpec(
         turns=tuple(turns),
-        temperature=asked.temperature,
-        top_p=asked.top_p,
-        max_tokens=asked.max_completion_tokens or asked.max_tokens,
-        seed=asked.seed,
-        presence_penalty=asked.presence_penalty or 0.0,
-        frequency_penalty=asked.frequency_penalty or 0.0,
+        temperature=chat_request.temperature,
+        top_p=chat_request.top_p,
+        max_tokens=chat_request.max_completion_tokens or chat_request.max_tokens,
+        seed=chat_request.seed,
+        presence_penalty=chat_request.presence_penalty or 0.0,
+        frequency_penalty=chat_request.frequency_penalty or 0.0,
     )
     return spec, image

@@ -13,16 +13,16 @@ from ray_iqa.http.replies import DescribeReply, ScoreItem
 from ray_iqa.http.requests import DescribeRequest, body_schema, read_request
 from ray_iqa.http.settings import Settings
 from ray_iqa.http.sse import DONE, event, event_stream, streamed
-from ray_iqa.serving.conversation import TalkingModel
-from ray_iqa.serving.models import Judges
+from ray_iqa.serving.conversation import ConversationModel
+from ray_iqa.serving.models import ModelRegistry
 from ray_iqa.serving.types import PictureScore
 
 _PROBLEMS = responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504)
 _STREAM = streamed("Events `reasoning` and `answer` with `{text}`, then `score`, then `[DONE]`; or `error`, the last.")
 
 
-def describing_routes(judges: Judges, settings: Settings) -> APIRouter:
-    """The route over ``judges``, under the limits in force when a request comes."""
+def describing_routes(registry: ModelRegistry, settings: Settings) -> APIRouter:
+    """The route over ``registry``, under the limits in force when a request comes."""
     router = APIRouter(tags=["reasoning"])
 
     @router.post(
@@ -33,16 +33,16 @@ def describing_routes(judges: Judges, settings: Settings) -> APIRouter:
     )
     async def describe(request: Request) -> DescribeReply | Response:
         """What speaks for and against a picture, as it is written; then the score."""
-        asked, [image] = await read_request(request, DescribeRequest, settings)
-        model = judges.talker(asked.model)
-        if not asked.stream:
+        query, [image] = await read_request(request, DescribeRequest, settings)
+        model = registry.reasoning_model(query.model)
+        if not query.stream:
             return await _whole(model, image)
         return await event_stream(_events(model, image), settings.limits.request_timeout_s, _failed)
 
     return router
 
 
-async def _whole(model: TalkingModel, image: bytes) -> DescribeReply:
+async def _whole(model: ConversationModel, image: bytes) -> DescribeReply:
     reasoning = answer = ""
     async with aclosing(model.describe(image)) as parts:
         async for part in parts:
@@ -52,7 +52,7 @@ async def _whole(model: TalkingModel, image: bytes) -> DescribeReply:
     raise AssertionError("a description ends with the score")
 
 
-async def _events(model: TalkingModel, image: bytes) -> AsyncGenerator[str, None]:
+async def _events(model: ConversationModel, image: bytes) -> AsyncGenerator[str, None]:
     async with aclosing(model.describe(image)) as parts:
         async for part in parts:
             if isinstance(part, PictureScore):

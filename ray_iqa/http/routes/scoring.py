@@ -18,7 +18,7 @@ from ray_iqa.http.replies import (
 from ray_iqa.http.requests import CompareRequest, RerankRequest, RewardRequest, ScoreRequest, body_schema, read_request
 from ray_iqa.http.settings import Settings
 from ray_iqa.serving.comparison import ranking, unit_value, win_probabilities
-from ray_iqa.serving.models import Judges
+from ray_iqa.serving.models import ModelRegistry
 from ray_iqa.serving.types import ModelCard
 from ray_iqa.types import Scale
 
@@ -26,22 +26,22 @@ ScoreT = TypeVar("ScoreT", bound=ScoreRequest)
 _PROBLEMS = responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504)
 
 
-def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
-    """Routes over ``judges``, under the limits in force when a request comes."""
+def scoring_routes(registry: ModelRegistry, settings: Settings) -> APIRouter:
+    """Routes over ``registry``, under the limits in force when a request comes."""
     router = APIRouter(tags=["scores"])
 
     async def judge(request: Request, kind: type[ScoreT]) -> tuple[ScoreT, str, list[ScoreItem]]:
-        """What was asked, the model that judged, and the scores of the pictures."""
-        asked, images = await read_request(request, kind, settings)
-        model = judges.name(asked.model)
-        threshold = settings.limits.cascade_threshold if asked.threshold is None else asked.threshold
-        rows = await judges.score(model, images, threshold)
+        """The request, the model that judged, and the scores of the pictures."""
+        query, images = await read_request(request, kind, settings)
+        model = registry.name(query.model)
+        threshold = settings.limits.cascade_threshold if query.threshold is None else query.threshold
+        rows = await registry.score(model, images, threshold)
         assert len(rows) == len(images), "a model answers every picture"
         items = [
             ScoreItem(index=index, sha256=hashlib.sha256(image).hexdigest(), **row.model_dump())
             for index, (row, image) in enumerate(zip(rows, images, strict=True))
         ]
-        return asked, model, items
+        return query, model, items
 
     @router.post("/v1/score", responses=_PROBLEMS, openapi_extra=_body(ScoreRequest))
     async def score(request: Request) -> ScoreReply:
@@ -58,10 +58,10 @@ def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
     @router.post("/v1/rerank", responses=_PROBLEMS, openapi_extra=_body(RerankRequest))
     async def rerank(request: Request) -> RerankReply:
         """The best of N pictures."""
-        asked, model, items = await judge(request, RerankRequest)
+        query, model, items = await judge(request, RerankRequest)
         results = [
             RankedItem(index=place, relevance_score=unit_value(items[place]) or 0.0, score=items[place])
-            for place in ranking(items)[: asked.top_n]
+            for place in ranking(items)[: query.top_n]
         ]
         failed = [item for item in items if item.status == "failed"]
         return RerankReply(model=model, results=results, failed=failed)
@@ -69,8 +69,8 @@ def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
     @router.post("/reward", responses=_PROBLEMS, openapi_extra=_body(RewardRequest))
     async def reward(request: Request) -> RewardReply:
         """Rewards for pictures of a generator: list in, list out, on the scale that is asked for."""
-        asked, model, items = await judge(request, RewardRequest)
-        unit = asked.scale == "unit"
+        query, model, items = await judge(request, RewardRequest)
+        unit = query.scale == "unit"
         return RewardReply(
             model=model,
             revision="+".join(sorted({item.revision for item in items})),
@@ -82,19 +82,19 @@ def scoring_routes(judges: Judges, settings: Settings) -> APIRouter:
     return router
 
 
-def model_routes(judges: Judges) -> APIRouter:
+def model_routes(registry: ModelRegistry) -> APIRouter:
     """Routes that say what can be asked for."""
     router = APIRouter(tags=["models"])
 
     @router.get("/v1/models", responses=responses(401, 403, 429, 503, 504))
     async def models() -> ModelList:
         """All models that can be asked for."""
-        return ModelList(data=[await judges.card(name) for name in judges.names])
+        return ModelList(data=[await registry.card(name) for name in registry.names])
 
     @router.get("/v1/models/{name}", responses=responses(401, 403, 404, 422, 429, 503, 504))
     async def model(name: str) -> ModelCard:
         """One model."""
-        return await judges.card(judges.name(name))
+        return await registry.card(registry.name(name))
 
     return router
 
