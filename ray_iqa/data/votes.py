@@ -34,9 +34,44 @@ def share_of_votes(mean: ArrayLike, std: ArrayLike, num_votes: int, digits: int)
         num_votes: votes per image.
         digits: decimals that ``std`` is rounded to.
     """
-    total = np.rint(np.asarray(mean, dtype=np.float64) * num_votes)
-    half = 0.5 * 10.0**-digits * (1 + 1e-9)
-    ends = np.maximum(np.asarray(std, dtype=np.float64) + np.array([[-half], [half]]), 0.0)
-    lowest, highest = num_votes * ends**2 + total**2 / num_votes  # sum of squares
-    fitting = np.ceil((lowest - total) / 2) * 2 + total
-    return float((fitting <= highest).mean())
+    ends = np.asarray(std, dtype=np.float64) + np.array([[-1], [1]]) * _half_digit(digits)
+    return float(_have_spread(np.asarray(mean, dtype=np.float64), ends, num_votes).mean())
+
+
+def num_votes_behind(mean: ArrayLike, standard_error: ArrayLike, digits: int) -> NDArray[np.int64]:
+    """How many whole-number votes an image has, where its mean and standard error leave one number from 5 to 60 only.
+
+    The standard error is the population standard deviation over the root of the number of votes. Which numbers of votes
+    have such a mean, and such a sum of squares, `share_of_votes` explains.
+
+    Args:
+        mean: [n], in votes, rounded to ``digits``.
+        standard_error: [n], rounded to ``digits``.
+        digits: decimals of both.
+
+    Returns:
+        [n]; 0 where no number fits, or several do.
+    """
+    means, errors = np.asarray(mean, dtype=np.float64), np.asarray(standard_error, dtype=np.float64)
+    half = _half_digit(digits)
+    numbers = np.arange(5, 61)
+    fitting = np.array(
+        [
+            (np.abs(np.rint(means * number) / number - means) <= half)
+            & _have_spread(means, (errors + np.array([[-half], [half]])) * np.sqrt(number), int(number))
+            for number in numbers
+        ]
+    )
+    return np.where(fitting.sum(axis=0) == 1, numbers[fitting.argmax(axis=0)], 0)
+
+
+def _half_digit(digits: int) -> float:
+    return 0.5 * 10.0**-digits * (1 + 1e-9)
+
+
+def _have_spread(means: NDArray[np.float64], ends: NDArray[np.float64], num_votes: int) -> NDArray[np.bool_]:
+    """Whether some votes with that mean have a population standard deviation between two ends, [2, n]."""
+    total = np.rint(means * num_votes)
+    lowest, highest = num_votes * np.maximum(ends, 0.0) ** 2 + total**2 / num_votes  # sum of squares
+    fitting: NDArray[np.float64] = np.ceil((lowest - total) / 2) * 2 + total
+    return fitting <= highest

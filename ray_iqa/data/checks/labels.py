@@ -11,6 +11,7 @@ from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.votes import share_below_votes
 
 _FEW = 0.01  # share of rows that may be odd without a finding
+_MOST_STEPS = 10  # of a scale whose ratings are likely whole numbers: 1 to 5, 0 to 9, 0 to 10
 _ANY_VOTES = 0.1  # share below the spread of whole-number votes; KonIQ-10k has 0.03, its variances 0.65
 
 
@@ -46,7 +47,8 @@ def check_spread(rows: Sequence[ManifestRow], known: PublicDataset | None) -> It
     low, high = _scale(rows)
     too_large = float((std > (high - low) / 2).mean())
     is_votes = known is not None and known.whole_number_votes
-    below_votes = share_below_votes(labels, std) if (low, high) == (1, 5) and (is_votes or known is None) else 0.0
+    has_steps = low % 1 == high % 1 == 0 and high - low <= _MOST_STEPS and (is_votes or known is None)
+    below_votes = share_below_votes(labels, std) if has_steps else 0.0
     if too_large > _FEW:
         share = f"{too_large:.0%} of mos_std exceed half the range {low:.4g} to {high:.4g}"
         yield "error", f"{share}: a variance, or other units?"

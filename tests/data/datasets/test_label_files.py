@@ -10,6 +10,7 @@ import pytest
 
 from ray_iqa.data.checks.check import check_rows
 from ray_iqa.data.convert import Interpretation, read_source
+from ray_iqa.data.votes import num_votes_behind
 
 LABELS = Path(os.environ.get("IQA_LABELS", "absent"))
 pytestmark = pytest.mark.skipif(not LABELS.is_dir(), reason="IQA_LABELS names no folder of label files")
@@ -31,9 +32,16 @@ def test_folders_as_distributed(
     (tmp_path / folder / images).mkdir()
     rows = read_source(kind, tmp_path / folder, Interpretation())
     assert Counter(row.split for row in rows) == splits
-    assert [f for f in check_rows(rows, open_images=False) if f.severity == "error" and f.check != "spread"] == []
+    assert [f for f in check_rows(rows, open_images=False) if f.severity == "error"] == []
     if kind == "koniq10k":
         assert (min(row.mos for row in rows), max(row.mos for row in rows)) == pytest.approx((1.0962, 4.31), abs=1e-4)
+    if kind == "tid2013":
+        mos, std = np.array([(row.mos, row.mos_std) for row in rows], dtype=np.float64).T
+        errors = np.loadtxt(LABELS / "tid2013/mos_std.txt")
+        num_votes = num_votes_behind(mos, errors, digits=5)
+        assert (num_votes > 0).sum() == 2949
+        assert np.median(num_votes[num_votes > 0]) == 38
+        assert np.median(std[errors > 0] / errors[errors > 0]) == pytest.approx(38**0.5, abs=1e-3)
     if kind == "bid":
         assert all(row.mos_std is not None for row in rows)
         assert np.median([row.mos_std for row in rows]) == pytest.approx(0.78, abs=0.2)
