@@ -21,7 +21,7 @@ from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.loading import load_transformer
 from ray_iqa.quickstart.attributes import describe
 from ray_iqa.quickstart.ladder_pictures import LadderPictures, load_training_pictures
-from ray_iqa.quickstart.lesson_optimizer import LessonOptimizer
+from ray_iqa.quickstart.lesson_descent import lesson_descent
 from ray_iqa.quickstart.tiny_policy import save_policy
 
 _BATCH_SIZE = 64
@@ -67,7 +67,7 @@ def train_answers(
     # All pictures have one size, so one prompt serves them all.
     prompt = inputs.encode(Image.fromarray(pictures.pixels[0].permute(1, 2, 0).numpy()))
     digits = torch.from_numpy(inputs.encode_answer("0123456789")[:10]).long()
-    optimizer = LessonOptimizer(model.parameters(), _LEARNING_RATE, num_steps)
+    descent = lesson_descent(list(model.parameters()), _LEARNING_RATE, num_steps)
     rng = np.random.default_rng(seed)
     model.train()
     for _ in track(range(num_steps), description="Cold start"):
@@ -86,8 +86,7 @@ def train_answers(
             **token_types,
             **pixels,
         ).logits
-        loss = _answer_loss(logits[:, :-1].log_softmax(-1), targets, digits)
-        optimizer.step(loss)
+        descent.step(_answer_loss(logits[:, :-1].log_softmax(-1), targets, digits))
     model.eval()  # type: ignore[no-untyped-call]
 
 

@@ -17,7 +17,7 @@ from transformers import AutoProcessor, BatchFeature, PreTrainedModel
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.policy.loading import load_transformer
 from ray_iqa.quickstart.ladder_pictures import LadderPictures, load_training_pictures
-from ray_iqa.quickstart.lesson_optimizer import LessonOptimizer
+from ray_iqa.quickstart.lesson_descent import lesson_descent
 from ray_iqa.quickstart.tiny_policy import save_policy
 
 _BATCH_SIZE = 64
@@ -66,7 +66,7 @@ def train_tower(
     tower = model.model.visual
     width = model.config.text_config.hidden_size
     head = nn.Linear(width, _NUM_STATISTICS + len(names) + 1)
-    optimizer = LessonOptimizer([*tower.parameters(), *head.parameters()], _LEARNING_RATE, num_steps)
+    descent = lesson_descent([*tower.parameters(), *head.parameters()], _LEARNING_RATE, num_steps)
     standardise = nn.BatchNorm1d(_NUM_STATISTICS, affine=False)
     rng = np.random.default_rng(seed)
     for _ in track(range(num_steps), description="Vision warm-up"):
@@ -81,7 +81,7 @@ def train_tower(
             + nn.functional.cross_entropy(told[1], classes[chosen].repeat_interleave(tokens))
             + 4 * nn.functional.mse_loss(told[2][:, 0], levels[chosen].repeat_interleave(tokens))
         )
-        optimizer.step(loss)
+        descent.step(loss)
 
 
 def pixel_statistics(pixel_values: torch.Tensor, num_tokens: int, patch_size: int) -> torch.Tensor:

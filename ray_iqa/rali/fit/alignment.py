@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ray_iqa.config.rali import AlignmentConfig
+from ray_iqa.rali.fit.descent import Descent
 
 Gather = Callable[[Tensor], Tensor]
 """This worker's rows [b, ...] -> all workers' rows [B, ...] in one order, with gradients to this worker's."""
@@ -108,11 +109,14 @@ class Aligner:
 
     def __init__(self, module: nn.Module, config: AlignmentConfig, num_steps: int, gather: Gather = alone) -> None:
         self._module, self._config, self._gather = module, config, gather
-        self._optimizer = torch.optim.AdamW(parameter_groups(module, config), betas=(0.9, 0.98), eps=1e-6)
         warm_up = max(1, round(config.warmup_fraction * num_steps))
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(
-            self._optimizer,
+        self._descent = Descent(
+            list(module.parameters()),
             lambda step: min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))),
+            max_grad_norm=config.max_grad_norm,
+            groups=parameter_groups(module, config),
+            betas=(0.9, 0.98),
+            eps=1e-6,
         )
 
     def train_epoch(self, batches: Iterable[AlignmentBatch]) -> dict[str, float]:
@@ -127,12 +131,12 @@ class Aligner:
 
     def state_dict(self) -> dict[str, Any]:  # Any: torch's nested state
         """Optimizer and schedule, for a checkpoint."""
-        return {"optimizer": self._optimizer.state_dict(), "schedule": self._schedule.state_dict()}
+        return {"optimizer": self._descent.optimizer.state_dict(), "schedule": self._descent.schedule.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: torch's nested state
         """Continue from `state_dict` of an aligner whose module is as it was then."""
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
+        self._descent.optimizer.load_state_dict(state["optimizer"])
+        self._descent.schedule.load_state_dict(state["schedule"])
 
     def _step(self, batch: AlignmentBatch) -> Tensor:
         device = next(self._module.parameters()).device
@@ -145,11 +149,7 @@ class Aligner:
             scale,
             self._config.soft_temperature if self._config.targets == "soft" else None,
         )
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._module.parameters(), self._config.max_grad_norm)
-        self._optimizer.step()
-        self._schedule.step()
+        self._descent.step(loss)
         return loss.detach()
 
 

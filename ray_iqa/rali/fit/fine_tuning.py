@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ray_iqa.config.rali import FineTuningConfig
+from ray_iqa.rali.fit.descent import Descent
 from ray_iqa.rali.model.head import RaliHead
 
 
@@ -35,22 +36,17 @@ def fine_tune(
     with torch.no_grad():
         projected, held_projected = head.project(train[0]), head.project(held_out[0])
     tuned = copy.deepcopy(head)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [tuned.vectors], "lr": config.vector_learning_rate},
-            {"params": [tuned.scores], "lr": config.score_learning_rate},
-        ],
-        weight_decay=0.0,
-    )
+    groups = [
+        {"params": [tuned.vectors], "lr": config.vector_learning_rate},
+        {"params": [tuned.scores], "lr": config.score_learning_rate},
+    ]
+    descent = Descent([tuned.vectors, tuned.scores], groups=groups, weight_decay=0.0)
     errors = [_error(tuned, held_projected, held_out[1])]
     best = copy.deepcopy(tuned)
     for _ in range(config.epochs):
         order = torch.randperm(len(projected), generator=generator).to(projected.device)
         for rows in torch.split(order, config.batch_size):
-            loss = nn.functional.mse_loss(tuned.read(projected[rows]), train[1][rows])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            descent.step(nn.functional.mse_loss(tuned.read(projected[rows]), train[1][rows]))
         errors.append(_error(tuned, held_projected, held_out[1]))
         best_epoch = errors.index(min(errors))
         if best_epoch == len(errors) - 1:

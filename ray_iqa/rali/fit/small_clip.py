@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ray_iqa.rali.fit.alignment import MAX_LOGIT_SCALE, contrastive_loss
+from ray_iqa.rali.fit.descent import Descent
 from ray_iqa.rali.model.encoders import Clip, load_clip
 from ray_iqa.rali.model.preprocessing import ImageSource
 
@@ -73,10 +74,12 @@ def warm_up(
     text_ids = torch.tensor([different.index(text) for text in texts])
     tokens = clip.text.tokens(different)
     pixels = torch.stack([clip.image.preprocessing.pixels(image) for image in images])
-    optimizer = torch.optim.AdamW(clip.model.parameters(), lr=learning_rate, weight_decay=0.01)
     rise = max(1, num_steps // 10)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / rise, (num_steps - step) / (num_steps - rise + 1))
+    descent = Descent(
+        list(clip.model.parameters()),
+        lambda step: min((step + 1) / rise, (num_steps - step) / (num_steps - rise + 1)),
+        lr=learning_rate,
+        weight_decay=0.01,
     )
     generator = torch.Generator().manual_seed(seed)
     clip.model.train()
@@ -90,9 +93,6 @@ def warm_up(
         vectors = clip.model.encode_text(tokens[in_batch], normalize=True)[places]
         scale = clip.model.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
         loss = contrastive_loss(features, vectors, text_ids[rows], scale)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
+        descent.step(loss)
         losses.append(float(loss.detach()))
     return losses
