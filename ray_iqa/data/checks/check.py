@@ -7,8 +7,9 @@ from ray_iqa.data.checks.direction import check_direction
 from ray_iqa.data.checks.files import ImageFacts, check_files, inspect_images
 from ray_iqa.data.checks.finding import Finding
 from ray_iqa.data.checks.labels import check_count, check_references, check_scale, check_scenes, check_spread
-from ray_iqa.data.checks.leakage import check_contents, check_paths, check_pictures
+from ray_iqa.data.checks.leakage import check_contents, check_look_alikes, check_same_files
 from ray_iqa.data.datasets.listing import known_dataset
+from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow
 
 
@@ -39,4 +40,6 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
             for check, found in remarks.items()
             for severity, message in found
         ]
-    return [*findings, *check_contents(rows), *(check_pictures(facts) if open_images else check_paths(rows))]
+    named = [(fact.content or whole(fact.row.path), fact.row) for fact in facts]
+    files = named if open_images else [(whole(row.path), row) for row in rows]
+    return [*findings, *check_contents(rows), *check_same_files(files), *check_look_alikes(facts)]

@@ -1,6 +1,6 @@
 """Is higher really better? From what is known, from the levels of distortion, or from pixels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,21 +41,14 @@ def check_direction(rows: Sequence[ManifestRow], known: PublicDataset | None, *,
 
 
 def quality_and_level(rows: Sequence[ManifestRow]) -> float | None:
-    """Correlation of oriented labels and levels inside each reference and distortion; None without levels.
-
-    Both are taken as deviations from the mean of their ladder, so contents and kinds do not mix.
-    """
+    """Correlation of oriented labels and levels inside each reference and distortion; None without levels."""
     ladders: dict[tuple[str | None, str | None], list[ManifestRow]] = {}
     for row in rows:
         if row.level is not None:
             ladders.setdefault((row.ref_id, row.distortion), []).append(row)
-    quality, level = [], []
-    for ladder in ladders.values():
-        own = np.array([_oriented(row) for row in ladder])
-        steps = np.array([row.level for row in ladder], dtype=np.float64)
-        quality.append(own - own.mean())
-        level.append(steps - steps.mean())
-    return _correlation(quality, level)
+    return _correlation(
+        (ladder, np.array([row.level for row in ladder], dtype=np.float64)) for ladder in ladders.values()
+    )
 
 
 def quality_and_distance(rows: Sequence[ManifestRow]) -> float | None:
@@ -69,21 +62,16 @@ def quality_and_distance(rows: Sequence[ManifestRow]) -> float | None:
         if row.ref_id is not None:
             by_reference.setdefault(row.ref_id, []).append(row)
     large = [name for name in sorted(by_reference) if len(by_reference[name]) >= _MIN_VERSIONS]
-    quality, distance = [], []
+    ranked = []
     for name in large[:: max(1, len(large) // _MAX_REFERENCES)][:_MAX_REFERENCES]:
         kept, stack = _same_size(by_reference[name])
         if len(kept) < _MIN_VERSIONS:
             continue
         median = np.median(stack, axis=0)
         pixels = [image.ravel() for image in (median, *stack) if np.ptp(image) > 0]  # flat ones correlate with nothing
-        if np.ptp(median) == 0 or np.median(np.corrcoef(pixels)[0, 1:]) < _ALIGNED:
-            continue
-        from_median = ((stack - median) ** 2).mean(axis=(1, 2))
-        ranks = rankdata(from_median)
-        own = np.array([_oriented(row) for row in kept])
-        quality.append(own - own.mean())
-        distance.append((ranks - ranks.mean()) / len(ranks))
-    return _correlation(quality, distance)
+        if np.ptp(median) > 0 and np.median(np.corrcoef(pixels)[0, 1:]) >= _ALIGNED:
+            ranked.append((kept, rankdata(((stack - median) ** 2).mean(axis=(1, 2))) / len(kept)))
+    return _correlation(ranked)
 
 
 def _same_size(rows: Sequence[ManifestRow]) -> tuple[list[ManifestRow], NDArray[np.float32]]:
@@ -100,14 +88,13 @@ def _same_size(rows: Sequence[ManifestRow]) -> tuple[list[ManifestRow], NDArray[
     return [row for row, _ in kept], np.array([grey for _, grey in kept])
 
 
-def _oriented(row: ManifestRow) -> float:
-    return row.mos if row.direction == "higher" else -row.mos
-
-
-def _correlation(first: list[NDArray[np.float64]], second: list[NDArray[np.float64]]) -> float | None:
-    if not first:
+def _correlation(groups: Iterable[tuple[Sequence[ManifestRow], NDArray[np.float64]]]) -> float | None:
+    """Of oriented labels with a measure of the rows, both as deviations from their mean in each group."""
+    quality, measure = [], []
+    for rows, values in groups:
+        labels = np.array([row.mos if row.direction == "higher" else -row.mos for row in rows])
+        quality.extend(labels - labels.mean())
+        measure.extend(values - values.mean())
+    if len(quality) < _MIN_VERSIONS or np.ptp(quality) == 0 or np.ptp(measure) == 0:
         return None
-    a, b = np.concatenate(first), np.concatenate(second)
-    if len(a) < _MIN_VERSIONS or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None
-    return float(spearmanr(a, b).statistic)
+    return float(spearmanr(quality, measure).statistic)

@@ -24,8 +24,7 @@ class ImageFacts:
 
     row: ManifestRow
     problem: str | None  # why it is not an image
-    is_missing: bool
-    content: str | None  # SHA-256 of the file
+    content: str | None  # SHA-256 of the file; None where it is missing
     perceptual_hash: int | None  # 64 bits
 
 
@@ -37,10 +36,10 @@ def inspect_images(rows: Sequence[ManifestRow]) -> list[ImageFacts]:
 
 def check_files(facts: Sequence[ImageFacts]) -> Iterator[Remark]:
     """Missing, broken and identical files, of one dataset."""
-    missing = [fact for fact in facts if fact.is_missing]
+    missing = [fact for fact in facts if fact.content is None]
     if missing:
         yield "error", f"{len(missing):,} of {len(facts):,} images are missing, the first is {missing[0].row.path}"
-    broken = [fact for fact in facts if fact.problem is not None and not fact.is_missing]
+    broken = [fact for fact in facts if fact.problem is not None and fact.content is not None]
     if broken:
         yield "error", f"{len(broken):,} of {len(facts):,} images are broken, the first: {broken[0].problem}"
     by_content: dict[str, list[str]] = {}
@@ -69,11 +68,11 @@ def _inspect(row: ManifestRow) -> ImageFacts:
     try:
         content = plain_file(text_path(row.path)).read_bytes()
     except OSError:
-        return ImageFacts(row=row, problem="missing", is_missing=True, content=None, perceptual_hash=None)
+        return ImageFacts(row=row, problem="missing", content=None, perceptual_hash=None)
     digest = hashlib.sha256(content).hexdigest()
     try:
         own_hash = perceptual_hash(load_image(content))
     except DataError as error:
         problem = f"{row.path}: {error}"
-        return ImageFacts(row=row, problem=problem, is_missing=False, content=digest, perceptual_hash=None)
-    return ImageFacts(row=row, problem=None, is_missing=False, content=digest, perceptual_hash=own_hash)
+        return ImageFacts(row=row, problem=problem, content=digest, perceptual_hash=None)
+    return ImageFacts(row=row, problem=None, content=digest, perceptual_hash=own_hash)

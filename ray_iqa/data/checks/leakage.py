@@ -1,13 +1,12 @@
 """Checks across splits and datasets: does a test set show what the training set has shown?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from ray_iqa.data.checks.files import ImageFacts
 from ray_iqa.data.checks.finding import Finding, Severity
 from ray_iqa.data.datasets.listing import known_dataset
-from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow
 
 _MAX_DISTANCE = 4  # differing bits of 64 up to which two images are taken for the same picture
@@ -30,56 +29,46 @@ def check_contents(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
         yield Finding(severity="note" if is_official else "error", check="leakage", dataset=dataset, message=message)
 
 
-def check_paths(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
-    """No file is named on two sides, under whatever ids; what `check_pictures` says of such without opening any."""
-    rows_of: dict[str, list[ManifestRow]] = {}
-    for row in rows:
-        rows_of.setdefault(whole(row.path), []).append(row)
-    shared = [own for own in rows_of.values() if len({_side(row) for row in own}) > 1]
-    if shared:
-        first, second = shared[0][0], next(row for row in shared[0] if _side(row) != _side(shared[0][0]))
-        message = (
-            f"{len(shared):,} files are in several splits, e.g. {first.path} as {first.image_id!r} in {_side(first)} "
-            f"and as {second.image_id!r} in {_side(second)}"
-        )
-        yield Finding(severity="error", check="leakage", dataset=first.dataset, message=message)
+def check_same_files(named: Iterable[tuple[str, ManifestRow]]) -> Iterator[Finding]:
+    """No file is in two splits, whatever the ids of its rows.
 
-
-def check_pictures(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
-    """No picture is in two splits, by content of the file and by perceptual hash.
-
-    A dataset without splits is a side of its own, so overlaps between datasets are found too. Versions of one
-    content are left to `check_contents`.
+    Args:
+        named: what tells files apart, a digest of the content or else the path, and the row.
     """
+    rows_of: dict[str, dict[str, ManifestRow]] = {}
+    for name, row in named:
+        rows_of.setdefault(name, {}).setdefault(_side(row), row)
+    yield from _finding(
+        "error", "are the same file", [tuple(own.values())[:2] for own in rows_of.values() if len(own) > 1]
+    )
+
+
+def check_look_alikes(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
+    """No picture of another file is in another split, by perceptual hash; contents are left to `check_contents`."""
     hashed = [fact for fact in facts if fact.perceptual_hash is not None]
-    if not hashed:
-        return
     sides = np.array([_side(fact.row) for fact in hashed])
-    contents = np.array([f"{fact.row.dataset}/{fact.row.content}" for fact in hashed])
+    contents = [(fact.row.dataset, fact.row.content) for fact in hashed]
     hashes = np.array([fact.perceptual_hash for fact in hashed], dtype=np.uint64)
-    same_file: list[tuple[int, int]] = []
-    look_alike: list[tuple[int, int]] = []
-    for i in range(len(hashed) - 1):
+    pairs = []
+    for i, fact in enumerate(hashed[:-1]):
         near = np.bitwise_count(hashes[i + 1 :] ^ hashes[i]) <= _MAX_DISTANCE
         near &= sides[i + 1 :] != sides[i]
         for j in np.flatnonzero(near) + i + 1:
-            if hashed[i].content == hashed[j].content:
-                same_file.append((i, int(j)))
-            elif contents[i] != contents[j]:
-                look_alike.append((i, int(j)))
-    found: list[tuple[list[tuple[int, int]], Severity, str]] = [
-        (same_file, "error", "are the same file"),
-        (look_alike, "warning", "look alike"),
-    ]
-    for pairs, severity, what in found:
-        if pairs:
-            i, j = pairs[0]
-            message = (
-                f"{len(pairs):,} pairs of images in different splits {what}, e.g. {hashed[i].row.path} "
-                f"({sides[i]}) and {hashed[j].row.path} ({sides[j]})"
-            )
-            yield Finding(severity=severity, check="leakage", dataset=hashed[i].row.dataset, message=message)
+            if fact.content != hashed[j].content and contents[i] != contents[j]:
+                pairs.append((fact.row, hashed[j].row))
+    yield from _finding("warning", "look alike", pairs)
+
+
+def _finding(severity: Severity, what: str, pairs: Sequence[tuple[ManifestRow, ...]]) -> Iterator[Finding]:
+    if pairs:
+        first, second = pairs[0]
+        message = (
+            f"{len(pairs):,} pairs of images in different splits {what}, e.g. {first.path} ({_side(first)}) and "
+            f"{second.path} ({_side(second)})"
+        )
+        yield Finding(severity=severity, check="leakage", dataset=first.dataset, message=message)
 
 
 def _side(row: ManifestRow) -> str:
+    """A dataset without splits is a side of its own, so overlaps between datasets are found too."""
     return row.split if row.split is not None else f"{row.dataset}, no split"
