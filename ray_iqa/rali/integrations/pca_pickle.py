@@ -5,7 +5,6 @@ A pickle names functions and calls them. Here a name is either one of the few th
 """
 
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ray_iqa.errors import DataError
 from ray_iqa.files import reading
+from ray_iqa.rali.model.head import Projection
 
 _ARRAY_NAMES = {
     ("numpy", "dtype"),
@@ -25,17 +25,10 @@ _ARRAY_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PickledPca:
-    """The arrays that a released scorer reads from its PCA file."""
+def read_pca(file: Path) -> Projection:
+    """Mean, components and the root of the variances (IncrementalPCA has them, else ones) of a joblib or pickle file.
 
-    mean: NDArray[np.float32]  # [D]
-    components: NDArray[np.float32]  # [C, D]
-    var: NDArray[np.float32] | None  # [D]; IncrementalPCA has it, PCA has not
-
-
-def read_pca(file: Path) -> PickledPca:
-    """Mean, components and, where present, variances of an uncompressed joblib or plain pickle file.
+    The file must not be compressed.
 
     Raises:
         ConfigError: no such file.
@@ -50,8 +43,8 @@ def read_pca(file: Path) -> PickledPca:
         raise DataError(
             f"{file}: mean_ must be [D] and components_ [C, D], got {list(mean.shape)}, {list(components.shape)}"
         )
-    var = _array(content, "var_", file) if hasattr(content, "var_") else None
-    return PickledPca(mean=mean, components=components, var=var)
+    scale = np.sqrt(_array(content, "var_", file)) if hasattr(content, "var_") else np.ones_like(mean)
+    return Projection(mean=mean, scale=scale, components=components)
 
 
 class _Decomposition:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from ray_iqa.errors import DataError
 from ray_iqa.files import reading
-from ray_iqa.rali.integrations.pca_pickle import PickledPca, read_pca
+from ray_iqa.rali.integrations.pca_pickle import read_pca
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.encoders import ImageEncoder, build_tower
-from ray_iqa.rali.model.head import RaliHead
-from ray_iqa.rali.model.hf_vision import architecture_of, split_vision, to_open_clip
+from ray_iqa.rali.model.head import Projection, RaliHead
+from ray_iqa.rali.model.hf_vision import architecture_of, to_open_clip
 from ray_iqa.rali.model.preprocessing import Preprocessing
 
 _SCORER_KEYS = ("pca_scale", "pca_components", "prototypes", "proto_scores", "logit_scale")
@@ -41,7 +41,7 @@ def convert_released(folder: str | Path) -> Artifact:
     preprocessing = _preprocessing(folder / "best" / "preprocessor_config.json")
     architecture = architecture_of(vision, config)
     tower = build_tower(architecture)
-    tower.load_state_dict(to_open_clip(vision))
+    tower.load_state_dict(vision)
     pca = read_pca(folder / "pca.pkl")
     head = _head(scorer, pca, folder)
     if architecture.vision_cfg["image_size"] != preprocessing.size:
@@ -53,7 +53,7 @@ def convert_released(folder: str | Path) -> Artifact:
     return Artifact(encoder=encoder, head=head, provenance={"converted_from": "the four files of the RALI release"})
 
 
-def _head(scorer: dict[str, Tensor], pca: PickledPca, folder: Path) -> RaliHead:
+def _head(scorer: dict[str, Tensor], pca: Projection, folder: Path) -> RaliHead:
     scale, components, vectors = scorer["pca_scale"], scorer["pca_components"], scorer["prototypes"]
     basis = _basis_shapes(folder / "basis.npz")
     found = {
@@ -65,9 +65,8 @@ def _head(scorer: dict[str, Tensor], pca: PickledPca, folder: Path) -> RaliHead:
     for name, (shape, expected) in found.items():
         if tuple(shape) != tuple(expected):
             raise DataError(f"{folder}: {name} must have the shape of ckpt.pt, {list(expected)}, got {list(shape)}")
-    own_scale = np.ones_like(pca.mean) if pca.var is None else np.sqrt(pca.var)
     if not (
-        np.allclose(own_scale, scale.abs().numpy(), rtol=1e-3) and np.allclose(pca.components, components, atol=1e-3)
+        np.allclose(pca.scale, scale.abs().numpy(), rtol=1e-3) and np.allclose(pca.components, components, atol=1e-3)
     ):
         warnings.warn(
             f"{folder}: scale or components of pca.pkl differ from ckpt.pt, which is used; "
@@ -106,7 +105,7 @@ def _split(state: dict[str, Tensor], file: Path) -> tuple[dict[str, Tensor], dic
     if len(clip) != len(state):
         unknown = next(name for name in state if not name.startswith("clip."))
         raise DataError(f"{file} has the key {unknown!r}, which the released scorer does not have")
-    return split_vision(clip, str(file)), scorer
+    return to_open_clip(clip, str(file)), scorer
 
 
 def _basis_shapes(file: Path) -> dict[str, tuple[int, ...]]:

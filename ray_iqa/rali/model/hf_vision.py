@@ -12,59 +12,53 @@ from ray_iqa.rali.model.encoders import Architecture
 
 _OTHER_TOWER = ("text_model.", "text_projection.", "logit_scale")
 _TOP = {
-    "vision_model.embeddings.class_embedding": "class_embedding",
-    "vision_model.embeddings.patch_embedding.weight": "conv1.weight",
-    "vision_model.embeddings.position_embedding.weight": "positional_embedding",
-    "vision_model.pre_layrnorm.weight": "ln_pre.weight",  # sic
-    "vision_model.pre_layrnorm.bias": "ln_pre.bias",
-    "vision_model.post_layernorm.weight": "ln_post.weight",
-    "vision_model.post_layernorm.bias": "ln_post.bias",
+    "class_embedding": "vision_model.embeddings.class_embedding",
+    "conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+    "positional_embedding": "vision_model.embeddings.position_embedding.weight",
+    "ln_pre.weight": "vision_model.pre_layrnorm.weight",  # sic
+    "ln_pre.bias": "vision_model.pre_layrnorm.bias",
+    "ln_post.weight": "vision_model.post_layernorm.weight",
+    "ln_post.bias": "vision_model.post_layernorm.bias",
+    "proj": "visual_projection.weight",
 }
 _IN_BLOCK = {
-    "layer_norm1": "ln_1",
-    "layer_norm2": "ln_2",
-    "self_attn.out_proj": "attn.out_proj",
-    "mlp.fc1": "mlp.c_fc",
-    "mlp.fc2": "mlp.c_proj",
+    "ln_1": ("layer_norm1",),
+    "ln_2": ("layer_norm2",),
+    "attn.in_proj": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "attn.out_proj": ("self_attn.out_proj",),
+    "mlp.c_fc": ("mlp.fc1",),
+    "mlp.c_proj": ("mlp.fc2",),
 }
-_PROJECTION = "visual_projection.weight"
-_LAYER = re.compile(r"vision_model\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
+_LAYER = re.compile(r"vision_model\.encoder\.layers\.(\d+)\..*")
 
 
-def split_vision(clip: Mapping[str, Tensor], place: str) -> dict[str, Tensor]:
-    """The vision tower's tensors of a whole ``CLIPModel``.
+def to_open_clip(clip: Mapping[str, Tensor], place: str) -> dict[str, Tensor]:
+    """The vision tower of a whole ``CLIPModel`` as open_clip's ``VisionTransformer`` wants it.
 
     Raises:
-        DataError: a tensor of the tower is missing, or a name belongs to no ``CLIPModel``.
+        DataError: a tensor of the tower is missing, or a name belongs to no ``CLIPModel``; begins with ``place``.
     """
     vision = {
         name: tensor
         for name, tensor in clip.items()
         if not name.startswith(_OTHER_TOWER) and not name.endswith(".position_ids")  # a constant of old releases
     }
-    expected = _expected(vision)
+    sources = _sources(max((int(found[1]) + 1 for name in vision if (found := _LAYER.fullmatch(name))), default=1))
+    expected = {name for names in sources.values() for name in names}
     for name in expected - vision.keys():
         raise DataError(f"{place} lacks the tensor {name!r} of the vision tower")
     for name in vision.keys() - expected:
         raise DataError(f"{place} has the tensor {name!r}, which no CLIP has")
-    return vision
+    tensors = {ours: torch.cat([vision[name] for name in names]) for ours, names in sources.items()}
+    return tensors | {"proj": tensors["proj"].T}
 
 
-def to_open_clip(vision: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors as open_clip's ``VisionTransformer`` wants them: queries, keys and values in one matrix."""
-    tensors = {ours: vision[theirs] for theirs, ours in _TOP.items()}
-    tensors["proj"] = vision[_PROJECTION].T
-    for layer in range(_num_layers(vision)):
-        theirs, ours = f"vision_model.encoder.layers.{layer}", f"transformer.resblocks.{layer}"
-        for kind in ("weight", "bias"):
-            tensors |= {f"{ours}.{new}.{kind}": vision[f"{theirs}.{old}.{kind}"] for old, new in _IN_BLOCK.items()}
-            parts = [vision[f"{theirs}.self_attn.{part}_proj.{kind}"] for part in "qkv"]
-            tensors[f"{ours}.attn.in_proj_{kind}"] = torch.cat(parts)
-    return tensors
+def architecture_of(tower: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:  # Any: JSON
+    """What open_clip needs to build the tower.
 
-
-def architecture_of(vision: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:  # Any: JSON
-    """What open_clip needs to build the tower: sizes from the tensors, the rest from the ``CLIPModel``'s config.
+    Args:
+        tower: as `to_open_clip` gives it; sizes are those of its tensors.
+        config: of the ``CLIPModel``, for the rest.
 
     Raises:
         DataError: an activation that CLIP does not have.
@@ -73,34 +67,28 @@ def architecture_of(vision: Mapping[str, Tensor], config: Mapping[str, Any]) -> 
     activation = settings.get("hidden_act", "quick_gelu")
     if activation not in ("quick_gelu", "gelu"):
         raise DataError(f"vision_config.hidden_act must be quick_gelu or gelu, got {activation!r}")
-    width, _, patch, _ = vision["vision_model.embeddings.patch_embedding.weight"].shape
-    num_patches = len(vision["vision_model.embeddings.position_embedding.weight"]) - 1
-    hidden = len(vision["vision_model.encoder.layers.0.mlp.fc1.weight"])
+    width, _, patch, _ = tower["conv1.weight"].shape
     return Architecture(
-        embed_dim=len(vision[_PROJECTION]),
+        embed_dim=tower["proj"].shape[1],
         vision_cfg={
-            "image_size": round(num_patches**0.5) * patch,
-            "layers": _num_layers(vision),
+            "image_size": round((len(tower["positional_embedding"]) - 1) ** 0.5) * patch,
+            "layers": sum(name.endswith(".ln_1.weight") for name in tower),
             "width": width,
             "patch_size": patch,
             "head_width": width // settings.get("num_attention_heads", 12),
-            "mlp_ratio": hidden / width,
+            "mlp_ratio": len(tower["transformer.resblocks.0.mlp.c_fc.weight"]) / width,
             "norm_kwargs": {"eps": settings.get("layer_norm_eps", 1e-5)},
         },
         quick_gelu=activation == "quick_gelu",
     )
 
 
-def _num_layers(vision: Mapping[str, Tensor]) -> int:
-    return max((int(found[1]) + 1 for name in vision if (found := _LAYER.fullmatch(name))), default=1)
-
-
-def _expected(vision: Mapping[str, Tensor]) -> set[str]:
-    modules = [*_IN_BLOCK, *(f"self_attn.{part}_proj" for part in "qkv")]
-    in_blocks = {
-        f"vision_model.encoder.layers.{layer}.{module}.{kind}"
-        for layer in range(_num_layers(vision))
-        for module in modules
-        for kind in ("weight", "bias")
-    }
-    return {*_TOP, _PROJECTION, *in_blocks}
+def _sources(num_layers: int) -> dict[str, list[str]]:
+    """open_clip's name -> Hugging Face's; of several, the rows are put together."""
+    sources = {ours: [theirs] for ours, theirs in _TOP.items()}
+    for layer in range(num_layers):
+        for kind in ("weight", "bias"):
+            for ours, theirs in _IN_BLOCK.items():
+                name = f"transformer.resblocks.{layer}.{ours}{'_' if ours == 'attn.in_proj' else '.'}{kind}"
+                sources[name] = [f"vision_model.encoder.layers.{layer}.{part}.{kind}" for part in theirs]
+    return sources
