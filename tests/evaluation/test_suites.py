@@ -86,7 +86,7 @@ def test_measured_columns_stand_beside_published_ones() -> None:
         "other (measured)",
         "difference to RALI",
     )
-    assert rank.rows[0] == ("KonIQ-10k", "2,010", "4 / 5", "0.922", "0.900", "-0.022", "0.500", "-0.422")
+    assert rank.rows[0] == ("KonIQ-10k, raw MOS", "2,010", "4 / 5", "0.922", "0.900", "-0.022", "0.500", "-0.422")
     assert rank.rows[1] == ("SPAQ", "?", "5", "0.897", "0.900", "+0.003", "-", "-")
     assert rank.rows[-1] == ("average", "", "", "0.779", "0.900", "+0.121", "-", "-")
     assert any("at second hand" in note or "third party" in note for note in rank.notes)
@@ -105,3 +105,13 @@ def test_measured_columns_stand_beside_published_ones() -> None:
 def test_nothing_measured_is_no_number() -> None:
     table = lay_out(read_suite("visualquality-r1"), [measured("m", "mine", 0.9)], all_methods=False)[0]
     assert {row[-2:] for row in table.rows} == {("-", "-")}
+
+
+def test_each_paper_is_compared_on_its_own_label_of_koniq() -> None:
+    found = [measured("m", "koniq10k", 0.9), measured("m", "koniq10k-zscore", 0.8)]
+    rali, ours = (lay_out(read_suite(name), found, all_methods=False)[0] for name in ("rali", "visualquality-r1"))
+    [raw] = [row for row in rali.rows if "KonIQ-10k" in row[0]]
+    [z_scored] = [row for row in ours.rows if "KonIQ-10k" in row[0]]
+    assert (raw[0], raw[-2]) == ("KonIQ-10k, raw MOS", "0.900")
+    assert (z_scored[0], z_scored[-2]) == ("KonIQ-10k, z-scored MOS", "0.800")
+    assert any("koniq10k-zscore" in note for note in ours.notes)

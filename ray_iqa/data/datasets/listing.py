@@ -25,7 +25,7 @@ from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.errors import DataError
 
 PUBLIC_DATASETS: tuple[PublicDataset, ...] = (
-    koniq10k.DATASET,
+    *koniq10k.DATASETS,
     spaq.DATASET,
     kadid10k.DATASET,
     tid2013.DATASET,

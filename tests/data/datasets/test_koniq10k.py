@@ -64,3 +64,24 @@ def test_z_scores_of_the_first_authors_file_are_not_taken_for_the_mos(tmp_path: 
         (4.0, 0.71, "train"),
         (1.5, 0.5, "test"),
     ]
+
+
+def test_z_scores_are_a_dataset_of_their_own_from_either_file(tmp_path: Path) -> None:
+    (tmp_path / "1024x768").mkdir()
+    shares = (SETS[0], "1.jpg,0.0,0.0,0.25,0.5,0.25,100,77.38,0.71,training", "2.jpg,0.5,0.5,0,0,0,100,3.91,0.5,test")
+    write_lines(tmp_path / "koniq10k_distributions_sets.csv", *shares)
+    rows = koniq10k.Z_SCORES.rows(tmp_path)
+    assert [(row.dataset, row.mos, row.mos_std, row.split) for row in rows] == [
+        ("koniq10k-zscore", 77.38, None, "train"),
+        ("koniq10k-zscore", 3.91, None, "test"),
+    ]
+    write_lines(tmp_path / "koniq10k_distributions_sets.csv", *SETS)
+    with pytest.raises(DataError, match=r"line 2: z-scores must be under MOS_zscore .* found the MOS itself, 3.83"):
+        koniq10k.Z_SCORES.rows(tmp_path)
+    write_lines(tmp_path / "koniq10k_scores_and_distributions.csv", *SCORES)
+    rows = koniq10k.Z_SCORES.rows(tmp_path)
+    assert [(row.mos, row.mos_std, row.split) for row in rows] == [
+        (77.38362069, None, "train"),
+        (68.72857143, None, "test"),
+    ]
+    assert (rows[0].scale_min, rows[0].scale_max) == (0, 100)

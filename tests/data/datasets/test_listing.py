@@ -5,7 +5,7 @@ from ray_iqa.errors import DataError
 
 
 def test_every_dataset_says_on_what_terms_and_where_it_is_to_be_had() -> None:
-    assert len(set(NAMES)) == len(NAMES) == 19  # PIQ23 has three attributes
+    assert len(set(NAMES)) == len(NAMES) == 20  # PIQ23 has three attributes, KonIQ-10k two labels
     for dataset in PUBLIC_DATASETS:
         assert all((dataset.title, dataset.labels, dataset.licence, dataset.citation, dataset.obtain))
     assert {dataset.name for dataset in PUBLIC_DATASETS if dataset.direction == "lower"} == {"csiq", "live"}
