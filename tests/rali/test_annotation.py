@@ -71,12 +71,12 @@ def test_embeddings_are_those_of_the_tower_and_truncation_is_recorded(small_clip
     )
     assert np.allclose(short.text_embeddings, small_clip.text.embeddings(["looks noisy"]))
     assert same.text_embeddings == short.text_embeddings
-    assert (short.truncated, short.training_texts, short.text_encoder) == (False, ("looks noisy",), "small")
+    assert (short.truncated, short.training_texts, short.text_encoder) == (False, ["looks noisy"], "small")
     assert cut.truncated
     assert cut.num_tokens is not None
     assert cut.num_tokens > 77
     assert len(cut.training_texts) == len(cut.text_embeddings) > 1
-    assert (failed.status, failed.reason, failed.text_embeddings) == ("failed", "broken", ())
+    assert (failed.status, failed.reason, failed.text_embeddings) == ("failed", "broken", [])
 
 
 def row(image_id: str, mos: float, **other: object) -> ManifestRow:

@@ -28,8 +28,8 @@ def record(image_id: str, text_index: int, **changes: object) -> ReasoningRecord
         num_tokens=6,
         truncated=False,
         text_encoder="small",
-        training_texts=(f"{text}, first part", f"{text}, second part"),
-        text_embeddings=((1.0, float(text_index)), (0.0, 1.0)),
+        training_texts=[f"{text}, first part", f"{text}, second part"],
+        text_embeddings=[[1.0, float(text_index)], [0.0, 1.0]],
     )
     return dataclasses.replace(plain, **changes)
 

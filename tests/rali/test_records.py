@@ -30,8 +30,8 @@ GOOD = ReasoningRecord(
     num_tokens=90,
     truncated=True,
     text_encoder="ViT-L-14",
-    training_texts=("It looks blurred.", "It looks dark."),
-    text_embeddings=((0.5, 0.5), (1.0, 0.0)),
+    training_texts=["It looks blurred.", "It looks dark."],
+    text_embeddings=[[0.5, 0.5], [1.0, 0.0]],
 )
 BROKEN = ReasoningRecord(
     image_id="b",
@@ -49,8 +49,8 @@ BROKEN = ReasoningRecord(
     num_tokens=None,
     truncated=None,
     text_encoder=None,
-    training_texts=(),
-    text_embeddings=(),
+    training_texts=[],
+    text_embeddings=[],
 )
 
 

@@ -34,8 +34,8 @@ class ReasoningRecord:
     num_tokens: int | None
     truncated: bool | None
     text_encoder: str | None
-    training_texts: tuple[str, ...]
-    text_embeddings: tuple[tuple[float, ...], ...]
+    training_texts: list[str]
+    text_embeddings: list[list[float]]
 
 
 def _field(name: str, kind: pa.DataType, nullable: bool, text: str) -> pa.Field:
@@ -94,7 +94,7 @@ def table_to_records(table: pa.Table) -> list[ReasoningRecord]:
         rows = table.select(RECORD_SCHEMA.names).cast(RECORD_SCHEMA).to_pylist()
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"an annotation file does not fit the schema of annotations: {error}") from error
-    records = [_record(row) for row in rows]
+    records = [ReasoningRecord(**row) for row in rows]
     keys = ((record.dataset, record.image_id, record.text_index) for record in records)
     places = (f"annotation {number}" for number in range(1, len(records) + 1))
     return list(once(zip(places, keys, records, strict=True), "text {0[2]} of {0[1]!r} of {0[0]!r}").values())
@@ -126,14 +126,3 @@ def texts_by_image(records: Sequence[ReasoningRecord]) -> dict[tuple[str, str], 
     if not grouped:
         raise DataError(f"a fit needs annotated images, found none without failure among {len(records)} records")
     return grouped
-
-
-def _record(row: dict[str, object]) -> ReasoningRecord:
-    texts, embeddings = row.pop("training_texts"), row.pop("text_embeddings")
-    assert isinstance(texts, list), "by the schema"
-    assert isinstance(embeddings, list), "by the schema"
-    return ReasoningRecord(
-        **row,  # type: ignore[arg-type]  # the types are the schema's
-        training_texts=tuple(texts),
-        text_embeddings=tuple(tuple(vector) for vector in embeddings),
-    )

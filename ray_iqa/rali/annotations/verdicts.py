@@ -70,8 +70,8 @@ def embed_texts(records: Sequence[ReasoningRecord], encoder: "TextEncoder", name
             num_tokens=num_tokens[record.reasoning],
             truncated=num_tokens[record.reasoning] > encoder.context_length,
             text_encoder=name,
-            training_texts=tuple(runs[record.reasoning]),
-            text_embeddings=tuple(tuple(vectors[part].tolist()) for part in runs[record.reasoning]),
+            training_texts=runs[record.reasoning],
+            text_embeddings=[vectors[part].tolist() for part in runs[record.reasoning]],
         )
         for record in records
     ]
@@ -94,6 +94,6 @@ def _record(image: AnnotatedImage, text_index: int, policy_version: int, reason:
         num_tokens=None,
         truncated=None,
         text_encoder=None,
-        training_texts=(),
-        text_embeddings=(),
+        training_texts=[],
+        text_embeddings=[],
     )

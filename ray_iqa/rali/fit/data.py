@@ -67,7 +67,7 @@ class RecordedTexts:
             DataError: embeddings by another text tower than ``text_encoder``.
         """
         self._texts: dict[str, list[str]] = {}
-        self._vectors: dict[str, tuple[float, ...]] = {}
+        self._vectors: dict[str, list[float]] = {}
         for record in records:
             if record.status != "ok" or record.reasoning is None:
                 continue
@@ -76,7 +76,7 @@ class RecordedTexts:
                     f"texts must be embedded by the backbone of the fit, {text_encoder!r}, "
                     f"got {record.text_encoder!r} for {record.image_id!r}; annotate again, or embed anew"
                 )
-            self._texts[record.reasoning] = list(record.training_texts)
+            self._texts[record.reasoning] = record.training_texts
             self._vectors.update(zip(record.training_texts, record.text_embeddings, strict=True))
 
     def training_texts(self, reasoning: str) -> list[str]:

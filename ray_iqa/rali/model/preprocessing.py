@@ -70,7 +70,8 @@ class Preprocessing(SquareCut):
 
     def batch(self, centres: Sequence[Tensor]) -> Tensor:
         """The other half, of n pictures on one device: float32 [n, 3, size, size], normalised."""
-        return self.normalised(torch.stack([_in_unit_range(centre) for centre in centres]))
+        in_unit_range = [each.float().div(255) if each.dtype == torch.uint8 else each for each in centres]
+        return self.normalised(torch.stack(in_unit_range))
 
     def augmented(self, source: ImageSource, rng: np.random.Generator) -> Tensor:
         """As `pixels`, from a random place along the longer side, mirrored half of the time."""
@@ -97,10 +98,6 @@ class Preprocessing(SquareCut):
     def squares(self) -> SquareCut:
         """The part of it that needs no torch, for processes that only decode."""
         return SquareCut(size=self.size, resize=self.resize, interpolation=self.interpolation)
-
-
-def _in_unit_range(centre: Tensor) -> Tensor:
-    return centre.float().div(255) if centre.dtype == torch.uint8 else centre
 
 
 def _checked(image: Tensor) -> Tensor:
