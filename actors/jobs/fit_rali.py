@@ -126,23 +126,25 @@ def _work(job: dict[str, Any]) -> dict[str, float]:  # Any: JSON
     clip = load_clip(backbone.name, backbone.pretrained, device=device)
     texts = RecordedTexts(records, clip.name) if config.fit.alignment.enabled else None
     fit = RaliFit(clip, fit_images(records, config.fit.target), config.fit, texts, team)
-    if (checkpoint := ray.train.get_checkpoint()) is not None:
+    epoch = 0
+    if fit.alignment and (checkpoint := ray.train.get_checkpoint()) is not None:
         with checkpoint.as_directory() as folder:
-            fit.restore(Path(folder))
-    curves = Curves(run_dir, fit.num_done) if first else None
+            fit.alignment.restore(Path(folder))
+        epoch = fit.alignment.num_done
+    curves = Curves(run_dir, epoch) if first else None
     for epoch, figures in fit.epochs():
         if curves:
             curves.log(epoch, figures)
         with TemporaryDirectory() as folder:
-            if first:
-                fit.save(Path(folder))
+            if first and fit.alignment:
+                fit.alignment.save(Path(folder))
             ray.train.report(figures, checkpoint=ray.train.Checkpoint.from_directory(folder) if first else None)
     scorer = fit.finish()
     figures = {}
     if scorer and curves:
         scorer.save(run_dir / SCORER)
         figures = {f"fit/{name}": value for name, value in scorer.artifact.provenance["held_out"].items()}
-        curves.log(fit.num_done + 1, figures)
+        curves.log(epoch + 1, figures)
         curves.close()
     return figures
 

@@ -1,6 +1,6 @@
 """Stage 1 epoch by epoch: the same for one process and for many, and a checkpoint between any two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class Team:
 
 
 class AlignmentRun:
-    """Trains a tower in place; the tower of `finish` is that of the epoch which a linear probe reads best.
+    """Trains a tower in place; the tower of the end is that of the epoch which a linear probe reads best.
 
     Args:
         encoder: its tower is trained.
@@ -88,6 +88,19 @@ class AlignmentRun:
         parts = (self._team.features(self._encoder, part) for part in self._split)
         return linear_probe_srcc(*((features, sound.targets) for features, sound in parts))
 
+    def epochs(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Train: each epoch, 0 before the first, and its ``alignment/*`` figures; then the tower has its best weights.
+
+        Raises:
+            DataError: no picture of a worker's share of a step can be read.
+        """
+        if self.num_done == 0:
+            yield 0, {"alignment/probe_srcc": self.probe()}
+        while self.num_done < self._config.alignment.epochs:
+            figures = self.train_epoch()
+            yield self.num_done, figures
+        self._encoder.tower.load_state_dict(self._best)
+
     def train_epoch(self) -> dict[str, float]:
         """One epoch; returns ``alignment/loss``, ``alignment/logit_scale`` and ``alignment/probe_srcc``."""
         batches = self._pairs.epoch(
@@ -117,7 +130,3 @@ class AlignmentRun:
         self._module.load_state_dict(saved["aligner"]["module"])
         self._aligner.load_state_dict(saved["aligner"])
         self._best, self._best_srcc, self.num_done = saved["best"], saved["best_srcc"], saved["num_done"]
-
-    def finish(self) -> None:
-        """Give the tower its best weights."""
-        self._encoder.tower.load_state_dict(self._best)

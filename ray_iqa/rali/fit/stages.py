@@ -1,7 +1,6 @@
 """The three stages, in one process or on each of many workers that share stage 1."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -43,6 +42,8 @@ def hold_out(ids: Sequence[str], fraction: float, seed: int) -> NDArray[np.bool_
 class RaliFit:
     """All three stages on one worker of a team; the tower of ``clip`` is trained in place.
 
+    Stage 1 is ``alignment``, None where it is not enabled.
+
     Args:
         clip: the backbone.
         data: training images; their held-out slice is cut off here.
@@ -65,41 +66,16 @@ class RaliFit:
         self._clip, self._config, self._team = clip, config, team or Team()
         held = hold_out(data.ids, config.validation_fraction, config.seed)
         self._train, self._held_out = data.rows(~held), data.rows(held)
-        self._alignment: AlignmentRun | None = None
+        self.alignment: AlignmentRun | None = None
         if config.alignment.enabled:
             train = self._train
             pairs = pair_up(train.images, train.reasonings, text_source or clip.text, config.texts_per_image)
-            self._alignment = AlignmentRun(clip.image, pairs, (train, self._held_out), config, self._team)
-
-    @property
-    def num_done(self) -> int:
-        """Epochs of stage 1."""
-        return self._alignment.num_done if self._alignment else 0
+            self.alignment = AlignmentRun(clip.image, pairs, (train, self._held_out), config, self._team)
 
     def epochs(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Train stage 1: each epoch and its ``alignment/*`` figures; 0 is before the first.
-
-        Raises:
-            DataError: no picture of a worker's share of a step can be read.
-        """
-        if self._alignment is None:
-            return
-        if self.num_done == 0:
-            yield 0, {"alignment/probe_srcc": self._alignment.probe()}
-        while self.num_done < self._config.alignment.epochs:
-            figures = self._alignment.train_epoch()
-            yield self.num_done, figures
-        self._alignment.finish()
-
-    def save(self, folder: Path) -> None:
-        """Write stage 1 as it stands; to be called between epochs."""
-        if self._alignment:
-            self._alignment.save(folder)
-
-    def restore(self, folder: Path) -> None:
-        """Continue where `save` was called."""
-        if self._alignment:
-            self._alignment.restore(folder)
+        """Train stage 1, where it is enabled; see `AlignmentRun.epochs`."""
+        if self.alignment:
+            yield from self.alignment.epochs()
 
     def finish(self) -> RaliScorer | None:
         """Stages 2 and 3 on the features of all workers; the scorer on the first of them, None on the others.
