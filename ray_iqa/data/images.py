@@ -3,9 +3,10 @@
 import io
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -50,7 +51,7 @@ def load_image(
         source = read_bytes(source)
     with _opened(source, name, max_pixels, max_aspect_ratio) as image:
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), _white_level(image), _white_is_zero(image))
+        return _to_rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}))
 
 
 def picture_or_reason(path: str | Path) -> Image.Image | str:
@@ -125,10 +126,13 @@ def _check_num_pixels(image: Image.Image, max_pixels: int, name: str) -> None:
         )
 
 
-def _to_rgb(image: Image.Image, white_level: int, white_is_zero: bool) -> Image.Image:
+def _to_rgb(image: Image.Image, tiff_tags: Mapping[int, Any]) -> Image.Image:  # Any: as Pillow types tags
     if image.mode.startswith("I;16"):
-        samples = np.asarray(image).astype(np.float32) * (255.0 / white_level)
-        grey = np.clip(np.rint(255.0 - samples if white_is_zero else samples), 0, 255)
+        # TIFF keeps 12-bit samples unscaled in this mode, and may count from white, which Pillow undoes for 8 bits.
+        num_bits = tiff_tags.get(_TIFF_BITS_PER_SAMPLE, (16,))[0]
+        samples = np.asarray(image).astype(np.float32) * (255.0 / (2**num_bits - 1))
+        counts_from_white = tiff_tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+        grey = np.clip(np.rint(255.0 - samples if counts_from_white else samples), 0, 255)
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise ValueError("32-bit samples have no agreed white level; convert the file to 8 or 16 bits")
@@ -148,14 +152,3 @@ def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     assert converted is not None, "profileToProfile returns None only when working in place"
     return converted
-
-
-def _white_level(image: Image.Image) -> int:
-    """Largest sample of a 16-bit image; TIFF stores 12-bit samples unscaled in the same mode."""
-    bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS_PER_SAMPLE, (16,))
-    return int(2 ** bits[0] - 1)
-
-
-def _white_is_zero(image: Image.Image) -> bool:
-    """True for a TIFF that counts from white; Pillow undoes that for 8-bit samples only."""
-    return getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO

@@ -15,7 +15,7 @@ from ray_iqa.data.find_images import SUFFIXES, images_of
 from ray_iqa.data.label_maps import on_scale, stated_ranges
 from ray_iqa.data.manifest import read_located
 from ray_iqa.data.remote import is_url, list_files, located
-from ray_iqa.data.rows import ManifestRow, rows_of_split
+from ray_iqa.data.rows import rows_of_split
 from ray_iqa.data.tables import READABLE, read_table
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.seeds import derive_seed
@@ -128,9 +128,7 @@ def _of_manifest(path: Path, split: str | None) -> Iterator[_Row]:
     rows = read_located(path)
     ranges = stated_ranges(rows)
     for row in rows_of_split(rows, split, path):
-        yield row.image_id, row.path, row.dataset, row.mos, _mapped(row, *ranges[row.dataset])
-
-
-def _mapped(row: ManifestRow, low: float, high: float) -> float | None:
-    """None where all labels are one number, which has no place on another scale."""
-    return float(on_scale(row.mos, low, high, row.direction == "higher")) if low < high else None
+        low, high = ranges[row.dataset]
+        # Where all labels are one number it has no place on another scale.
+        mapped = float(on_scale(row.mos, low, high, row.direction == "higher")) if low < high else None
+        yield row.image_id, row.path, row.dataset, row.mos, mapped
