@@ -18,7 +18,7 @@ from ray_iqa import __version__
 from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.precision import check_precision
-from ray_iqa.errors import ConfigError, DataError
+from ray_iqa.errors import ConfigError
 from ray_iqa.evaluation.records import SCORE_FIELDS, score_columns
 from ray_iqa.files import write_text
 from ray_iqa.rali.annotations.parquet_parts import PartFiles, write_hidden
@@ -107,15 +107,9 @@ def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> 
 
 def cut_squares(pictures: pa.Table, cut: SquareCut) -> pa.Table:
     """Add ``square``, what the tower looks at [3, size, size]; a broken picture gets a ``reason`` instead."""
-    squares: list[bytes | None] = []
-    reasons: list[str | None] = []
-    for path in pictures.column("image_path").to_pylist():
-        try:
-            squares.append(cut.square(path).tobytes())
-            reasons.append(None)
-        except DataError as error:
-            squares.append(None)
-            reasons.append(str(error))
+    found = [cut.square_or_reason(path) for path in pictures.column("image_path").to_pylist()]
+    squares = [None if isinstance(each, str) else each.tobytes() for each in found]
+    reasons = [each if isinstance(each, str) else None for each in found]
     pictures = pictures.append_column("square", pa.array(squares, pa.large_binary()))
     return pictures.append_column("reason", pa.array(reasons, pa.string()))
 

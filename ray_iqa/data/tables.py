@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ray_iqa.data.unique import parse_json, unique_columns
 from ray_iqa.errors import DataError, OutputError
-from ray_iqa.files import read_text, whole_file
+from ray_iqa.files import read_text, reading, whole_file
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 """What is written."""
@@ -166,10 +166,8 @@ def require_suffix(file: Path) -> None:
 def _readable(file: Path) -> Iterator[None]:
     if not file.is_file():
         raise DataError(f"no table at {file.absolute()}")
-    try:
+    with reading(file, f"a readable {file.suffix[1:]} file"):
         yield
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
-        raise DataError(f"{file} is not a readable {file.suffix[1:]} file: {error}") from error
 
 
 def _is_absent(value: object) -> bool:
@@ -214,16 +212,13 @@ def _lines(file: Path) -> Iterator[tuple[str, list[str]]]:
 
 def _sheet(file: Path, sheet: str | None) -> Iterator[tuple[str, list[Any]]]:
     try:
-        from python_calamine import CalamineError, CalamineWorkbook
+        from python_calamine import CalamineWorkbook
     except ImportError as error:
         raise DataError(f"reading {file.name} needs python-calamine: pip install 'ray-iqa[data]'") from error
-    try:
-        with CalamineWorkbook.from_path(str(file)) as workbook:
-            if sheet is not None and sheet not in workbook.sheet_names:
-                raise DataError(f"{file.name} must have a sheet {sheet!r}, found {', '.join(workbook.sheet_names)}")
-            rows = workbook.get_sheet_by_name(sheet or workbook.sheet_names[0]).to_python(skip_empty_area=False)
-    except CalamineError as error:
-        raise DataError(f"{file} is not a readable {file.suffix[1:]} file: {error}") from error
+    with CalamineWorkbook.from_path(str(file)) as workbook:
+        if sheet is not None and sheet not in workbook.sheet_names:
+            raise DataError(f"{file.name} must have a sheet {sheet!r}, found {', '.join(workbook.sheet_names)}")
+        rows = workbook.get_sheet_by_name(sheet or workbook.sheet_names[0]).to_python(skip_empty_area=False)
     yield from ((f"{file.name} row {number}", cells) for number, cells in enumerate(rows, start=1))
 
 

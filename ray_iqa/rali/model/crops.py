@@ -41,6 +41,13 @@ class SquareCut(Section):
         image = self._resized(picture)
         return self._cut(image, (image.width - self.size) / 2, (image.height - self.size) / 2)
 
+    def square_or_reason(self, picture: Picture) -> NDArray[np.uint8] | str:
+        """As `square`, or the sentence that says why there is none."""
+        try:
+            return self.square(picture)
+        except DataError as error:
+            return str(error)
+
     def random_square(self, picture: Picture, rng: np.random.Generator) -> NDArray[np.uint8]:
         """As `square`, from a random place along the longer side, mirrored half of the time."""
         image = self._resized(picture)
