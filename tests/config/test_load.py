@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.load import dump_config, load_config, read_tree
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ConfigError
@@ -70,6 +71,19 @@ def test_a_wrong_override_is_one_sentence_that_names_it(override: str, sentence:
         load_config(TrainConfig, KADID, [override] if ": " in override else override.split())
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_all_values_that_disagree_are_said_at_once() -> None:
+    overrides = ["rollout.max_tokens=9000", "data.images_per_step=2"]
+    with pytest.raises(ConfigError) as caught:
+        load_config(TrainConfig, "configs/train/kadid.yaml", overrides)
+    assert "data.images_per_step must exceed data.min_partners, got 2 <= 3; rollout.max_tokens must be" in str(
+        caught.value
+    )
+    with pytest.raises(ConfigError, match=r"pipeline: max_scorers must be at least min_scorers, got 1 < 3$"):
+        load_config(
+            BatchScoreConfig, "configs/rali/batch_score.yaml", ["pipeline.min_scorers=3", "pipeline.max_scorers=1"]
+        )
 
 
 def test_missing_files_and_missing_keys(tmp_path: Path) -> None:
