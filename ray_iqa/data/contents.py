@@ -7,6 +7,7 @@ from dataclasses import replace
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.datasets.listing import PUBLIC_DATASETS, known_dataset
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import grouped
 
 logger = logging.getLogger(__name__)
 
@@ -16,9 +17,7 @@ def with_contents(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
 
     Where a dataset has another name than that public one, a line says so.
     """
-    public = {
-        dataset: _public([row for row in rows if row.dataset == dataset]) for dataset in {r.dataset for r in rows}
-    }
+    public = {dataset: _public(own) for dataset, own in grouped((row.dataset, row) for row in rows).items()}
     found = [_with_content(row, public[row.dataset]) for row in rows]
     for name, dataset in public.items():
         filled = sum(row.dataset == name and row.ref_id != old.ref_id for row, old in zip(found, rows, strict=True))

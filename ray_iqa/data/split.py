@@ -9,6 +9,7 @@ from ray_iqa.data.contents import without_contents
 from ray_iqa.data.datasets.published_splits import PUBLISHED_SPLITS
 from ray_iqa.data.formats.split_lists import Listed, split_by_lists
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import grouped
 from ray_iqa.errors import DataError
 from ray_iqa.seeds import derive_seed
 
@@ -30,8 +31,7 @@ def split_by_reference(rows: Sequence[ManifestRow], shares: Mapping[str, float],
     if not (abs(sum(shares.values()) - 1) <= 1e-6 and min(shares.values(), default=0) > 0):  # NaN neither
         raise DataError(f"the shares of the splits must be positive and add up to 1, got {dict(shares)}")
     split_of: dict[tuple[str, str], str] = {}
-    for dataset in sorted({row.dataset for row in rows}):
-        own = [row for row in rows if row.dataset == dataset]
+    for dataset, own in sorted(grouped((row.dataset, row) for row in rows).items()):
         if problem := without_contents(own):
             raise DataError(f"a split by content needs to know the contents: {problem}")
         contents = sorted({row.content for row in own})

@@ -1,4 +1,4 @@
-"""What a file says twice is refused with both places: nothing wins by coming last."""
+"""Values by key; several of one key are kept together, or refused with both places: none wins by coming last."""
 
 import json
 from collections.abc import Collection, Hashable, Iterable, Sequence
@@ -23,6 +23,14 @@ def once(found: Iterable[tuple[str, Key, Value]], what: str = "{!r}") -> dict[Ke
         if key in values:
             raise DataError(f"{place}: {what.format(key)} is already at {place_of[key]}")
         place_of[key], values[key] = place, value
+    return values
+
+
+def grouped(found: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """All values of each key, keys and values in the order in which they come."""
+    values: dict[Key, list[Value]] = {}
+    for key, value in found:
+        values.setdefault(key, []).append(value)
     return values
 
 

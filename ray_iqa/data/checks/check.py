@@ -11,6 +11,7 @@ from ray_iqa.data.checks.leakage import check_contents, check_look_alikes, check
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import grouped
 
 
 def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_images: bool = True) -> list[Finding]:
@@ -23,8 +24,8 @@ def check_rows(rows: Sequence[ManifestRow], *, complete: bool = True, open_image
     """
     findings: list[Finding] = []
     facts: list[ImageFacts] = []
-    for dataset in sorted({row.dataset for row in rows}):
-        own, known = [row for row in rows if row.dataset == dataset], known_dataset(dataset)
+    for dataset, own in sorted(grouped((row.dataset, row) for row in rows).items()):
+        known = known_dataset(dataset)
         own_facts = inspect_images(own) if open_images else []
         facts += own_facts
         remarks = {

@@ -10,6 +10,7 @@ from ray_iqa.data.checks.finding import Remark
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.images import load_image
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import grouped
 from ray_iqa.errors import DataError
 
 _CLEAR = 0.2  # correlation from which a sign counts
@@ -42,10 +43,7 @@ def check_direction(rows: Sequence[ManifestRow], known: PublicDataset | None, *,
 
 def quality_and_level(rows: Sequence[ManifestRow]) -> float | None:
     """Correlation of oriented labels and levels inside each reference and distortion; None without levels."""
-    ladders: dict[tuple[str | None, str | None], list[ManifestRow]] = {}
-    for row in rows:
-        if row.level is not None:
-            ladders.setdefault((row.ref_id, row.distortion), []).append(row)
+    ladders = grouped(((row.ref_id, row.distortion), row) for row in rows if row.level is not None)
     return _correlation(
         (ladder, np.array([row.level for row in ladder], dtype=np.float64)) for ladder in ladders.values()
     )
@@ -57,10 +55,7 @@ def quality_and_distance(rows: Sequence[ManifestRow]) -> float | None:
     The pixelwise median of many versions of a content is close to the content itself, so the pristine image is not
     needed. None where no reference has enough versions.
     """
-    by_reference: dict[str, list[ManifestRow]] = {}
-    for row in rows:
-        if row.ref_id is not None:
-            by_reference.setdefault(row.ref_id, []).append(row)
+    by_reference = grouped((row.ref_id, row) for row in rows if row.ref_id is not None)
     large = [name for name in sorted(by_reference) if len(by_reference[name]) >= _MIN_VERSIONS]
     ranked = []
     for name in large[:: max(1, len(large) // _MAX_REFERENCES)][:_MAX_REFERENCES]:

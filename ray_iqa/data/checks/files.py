@@ -12,6 +12,7 @@ from scipy.fft import dctn
 from ray_iqa.data.checks.finding import Remark
 from ray_iqa.data.images import load_image, plain_file
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import grouped
 from ray_iqa.errors import DataError
 from ray_iqa.path_text import text_path
 
@@ -42,10 +43,7 @@ def check_files(facts: Sequence[ImageFacts]) -> Iterator[Remark]:
     broken = [fact for fact in facts if fact.problem is not None and fact.content is not None]
     if broken:
         yield "error", f"{len(broken):,} of {len(facts):,} images are broken, the first: {broken[0].problem}"
-    by_content: dict[str, list[str]] = {}
-    for fact in facts:
-        if fact.content is not None:
-            by_content.setdefault(fact.content, []).append(fact.row.path)
+    by_content = grouped((fact.content, fact.row.path) for fact in facts if fact.content is not None)
     copies = [paths for paths in by_content.values() if len(paths) > 1]
     if copies:
         first, second, *_ = copies[0]

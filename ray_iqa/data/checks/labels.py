@@ -8,6 +8,7 @@ from ray_iqa.data.checks.finding import Remark
 from ray_iqa.data.contents import without_contents
 from ray_iqa.data.datasets.description import PublicDataset
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import grouped
 from ray_iqa.data.votes import share_below_votes
 
 _FEW = 0.01  # share of rows that may be odd without a finding
@@ -70,10 +71,7 @@ def check_scenes(rows: Sequence[ManifestRow], known: PublicDataset | None) -> It
     if known is not None and known.per_scene:
         yield "error", "labels are comparable inside a scene only, so every row needs its group_id"
         return
-    labels_of: dict[str, list[float]] = {}
-    for row in rows:
-        if row.ref_id is not None:
-            labels_of.setdefault(row.ref_id, []).append(row.mos)
+    labels_of = grouped((row.ref_id, row.mos) for row in rows if row.ref_id is not None)
     ends = np.array([(min(labels), max(labels)) for labels in labels_of.values() if len(labels) > 2])
     if len(ends) >= 5 and np.allclose(ends, ends[0], rtol=1e-6) and ends[0, 0] < ends[0, 1]:
         yield (

@@ -8,17 +8,15 @@ from ray_iqa.data.checks.files import ImageFacts
 from ray_iqa.data.checks.finding import Finding, Severity
 from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.unique import grouped
 
 _MAX_DISTANCE = 4  # differing bits of 64 up to which two images are taken for the same picture
 
 
 def check_contents(rows: Sequence[ManifestRow]) -> Iterator[Finding]:
     """No content of a dataset is in two splits, but where an official split divides its contents."""
-    splits_of: dict[tuple[str, str], set[str]] = {}
-    for row in rows:
-        if row.split is not None:
-            splits_of.setdefault((row.dataset, row.content), set()).add(row.split)
-    shared = {key: splits for key, splits in splits_of.items() if len(splits) > 1}
+    splits_of = grouped(((row.dataset, row.content), row.split) for row in rows if row.split is not None)
+    shared = {key: set(splits) for key, splits in splits_of.items() if len(set(splits)) > 1}
     for dataset in sorted({dataset for dataset, _ in shared}):
         names = sorted(content for own, content in shared if own == dataset)
         where = " and ".join(sorted(shared[dataset, names[0]]))

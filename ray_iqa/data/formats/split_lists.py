@@ -10,7 +10,7 @@ from typing import NoReturn
 from ray_iqa.data.names import match_names, whole
 from ray_iqa.data.rows import ManifestRow, required_text
 from ray_iqa.data.tables import read_json, read_table
-from ray_iqa.data.unique import once
+from ray_iqa.data.unique import grouped, once
 from ray_iqa.errors import DataError
 
 
@@ -30,13 +30,9 @@ def split_by_lists(rows: Sequence[ManifestRow], listed: Sequence[Listed]) -> lis
         DataError: a row is in two splits, a name fits no row, or fits images or contents that folders or datasets
             tell apart.
     """
-    by_name: dict[str, list[Listed]] = {}
-    for item in listed:
-        by_name.setdefault(whole(item.name), []).append(item)
+    by_name = grouped((whole(item.name), item) for item in listed)
     images_of = match_names([(row.image_id, row.path) for row in rows], list(by_name))
-    rows_of_content: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        rows_of_content.setdefault(whole(row.ref_id or ""), []).append(place)
+    rows_of_content = grouped((whole(row.ref_id or ""), place) for place, row in enumerate(rows))
     found: dict[int, Listed] = {}
     unused = []
     for number, (name, items) in enumerate(by_name.items()):

@@ -8,7 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from ray_iqa.data.tables import read_columns
-from ray_iqa.data.unique import once, unique_columns
+from ray_iqa.data.unique import grouped, once, unique_columns
 from ray_iqa.errors import DataError
 
 
@@ -119,10 +119,8 @@ def texts_by_image(records: Sequence[ReasoningRecord]) -> dict[tuple[str, str], 
     Raises:
         DataError: there is no text.
     """
-    grouped: dict[tuple[str, str], list[ReasoningRecord]] = {}
-    for record in sorted(records, key=lambda record: (record.dataset, record.image_id, record.text_index)):
-        if record.status == "ok" and record.reasoning:
-            grouped.setdefault((record.dataset, record.image_id), []).append(record)
-    if not grouped:
+    ordered = sorted(records, key=lambda record: (record.dataset, record.image_id, record.text_index))
+    texts = grouped(((item.dataset, item.image_id), item) for item in ordered if item.status == "ok" and item.reasoning)
+    if not texts:
         raise DataError(f"a fit needs annotated images, found none without failure among {len(records)} records")
-    return grouped
+    return texts
