@@ -97,7 +97,11 @@ def _read_format(kind: str, file: Path, told: Interpretation) -> list[ManifestRo
         "visualquality-r1-jsonl": read_jsonl,
         "table": partial(read_named, columns=told.columns),
     }
-    name = told.dataset or file.stem
+    if (name := told.dataset) is None:
+        raise DataError(
+            f"{file} does not say which dataset its labels are of, and labels are compared within a dataset only; give "
+            "--dataset NAME"
+        )
     known = known_dataset(name)
     direction = told.direction or (known.direction if known is not None else None)
     if direction is None:

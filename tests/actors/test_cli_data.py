@@ -79,6 +79,9 @@ def test_tables_and_seeded_shares(tmp_path: Path, capsys: pytest.CaptureFixture[
     lines = [f"{index}.png,{index % 7}" for index in range(20)]
     (tmp_path / "mine.csv").write_text("\n".join(["img,score", *lines]) + "\n")
     command = ["data", "convert", str(tmp_path / "mine.csv"), str(tmp_path / "rows.csv"), "--from", "table"]
+    assert main([*command, "--columns", "path=img", "mos=score", "--direction", "higher"]) == 1
+    assert "give --dataset NAME" in capsys.readouterr().err
+    command += ["--dataset", "mine"]
     assert main([*command, "--columns", "path=img", "mos=score"]) == 1
     assert "Give --direction higher or lower" in capsys.readouterr().err
     assert main([*command, "--columns", "path=img", "mos=score", "--direction", "higher", "--scale", "0", "6"]) == 0

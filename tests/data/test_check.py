@@ -1,16 +1,18 @@
 """`data check` on small copies with one thing wrong at a time."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from ray_iqa.data.checks.check import check_rows
-from ray_iqa.data.rows import ManifestRow
+from ray_iqa.data.rows import Direction, ManifestRow
 
 Change = Callable[[ManifestRow], ManifestRow]
 
@@ -163,6 +165,68 @@ def test_a_wrong_direction_shows_in_the_pixels_without_levels(tmp_path: Path) ->
     assert check_rows(rows) == []
     (message,) = errors([replace(row, direction="lower") for row in rows], open_images=True)
     assert message.startswith("direction: quality rises with the pixel distance")
+
+
+def photographs() -> Iterator[NDArray[np.uint8]]:
+    """Squares of photographs and textures that ship with scikit-image, grey."""
+    for name in ("astronaut", "camera", "coffee", "chelsea", "brick", "gravel"):
+        grey = np.asarray(Image.fromarray(getattr(skimage.data, name)()).convert("L"))
+        yield grey[60:260, 60:260]
+
+
+def versions(folder: Path, make: Callable[[NDArray[np.uint8], int], tuple[Image.Image, float]]) -> list[ManifestRow]:
+    """Six versions of each photograph with their labels, no levels."""
+    rows = []
+    for content, photograph in enumerate(photographs()):
+        for number in range(6):
+            path = folder / f"{content}_{number}.png"
+            picture, mos = make(photograph, number)
+            picture.save(path)
+            row = ManifestRow(
+                dataset="mine", image_id=path.name, path=str(path), ref_id=str(content), mos=mos, direction="higher"
+            )
+            rows.append(row)
+    return rows
+
+
+def of_several_kinds(photograph: NDArray[np.uint8], number: int) -> tuple[Image.Image, float]:
+    picture = Image.fromarray(photograph)
+    if number in (1, 2):
+        picture = picture.filter(ImageFilter.GaussianBlur(1.5 * number))
+    if number in (3, 4):
+        noise = np.random.default_rng(number).normal(0, 14 * (number - 2), photograph.shape)
+        picture = Image.fromarray(np.clip(photograph + noise, 0, 255).astype(np.uint8))
+    if number == 5:
+        small = picture.resize((40, 40), Image.Resampling.BOX)
+        picture = small.resize(picture.size, Image.Resampling.NEAREST)
+    return picture, [5, 3.5, 2, 3.4, 1.9, 1.2][number]
+
+
+def of_one_kind(photograph: NDArray[np.uint8], number: int) -> tuple[Image.Image, float]:
+    return Image.fromarray(photograph).filter(ImageFilter.GaussianBlur(number)), 5 - 0.7 * number
+
+
+def cropped(photograph: NDArray[np.uint8], number: int) -> tuple[Image.Image, float]:
+    top, left = divmod(37 * number, 60)
+    return Image.fromarray(photograph[top : top + 120, left : left + 120]), 5 - 0.7 * ((5 * number) % 6)
+
+
+def test_six_versions_of_one_framing_tell_a_wrong_direction(tmp_path: Path) -> None:
+    rows = versions(tmp_path, of_several_kinds)
+    assert [f for f in check_rows(rows) if f.check == "direction"] == []
+    (message,) = errors([replace(row, direction="lower") for row in rows], open_images=True)
+    assert message.startswith("direction: quality rises with the pixel distance")
+
+
+@pytest.mark.parametrize("make", [of_one_kind, cropped])
+@pytest.mark.parametrize("direction", ["higher", "lower"])
+def test_versions_that_cannot_tell_a_direction_convict_nobody(
+    tmp_path: Path, make: Callable[[NDArray[np.uint8], int], tuple[Image.Image, float]], direction: Direction
+) -> None:
+    rows = [replace(row, direction=direction) for row in versions(tmp_path, make)]
+    [finding] = [finding for finding in check_rows(rows) if finding.check == "direction"]
+    assert finding.severity == "note"
+    assert "at least 6 versions of one size and framing that differ in several ways" in finding.message
 
 
 def test_copies_of_test_pictures_in_training_are_found(tmp_path: Path) -> None:
