@@ -17,8 +17,7 @@ import numpy as np
 
 from ray_iqa.backends.scorer_cost import policy_cost, rali_cost
 from ray_iqa.config.jobs.annotate import AnnotateConfig, PicturesConfig
-from ray_iqa.rali.annotations.images import AnnotatedImage
-from ray_iqa.rali.annotations.pictures import read_pictures
+from ray_iqa.rali.annotations.pictures import AnnotatedImage, read_pictures
 from ray_iqa.types import SamplingSpec
 
 

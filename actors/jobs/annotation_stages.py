@@ -11,9 +11,8 @@ from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.data.images import picture_or_reason
 from ray_iqa.policy.exported_version import read_policy_version
-from ray_iqa.rali.annotations.images import AnnotatedImage
 from ray_iqa.rali.annotations.parquet_parts import write_hidden
-from ray_iqa.rali.annotations.pictures import SCHEMA
+from ray_iqa.rali.annotations.pictures import SCHEMA, AnnotatedImage
 from ray_iqa.rali.annotations.records import RECORD_SCHEMA, ReasoningRecord, records_to_table, table_to_records
 from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
 from ray_iqa.seeds import derive_seed

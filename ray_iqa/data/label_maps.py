@@ -5,7 +5,8 @@
 - ``stated_ranges``: the ends of the study's own scale where rows state them. Annotations and evaluations go by these,
   because the labels at hand need not reach those ends.
 
-Where a dataset has a scale that its labels do not fill, the rules give one picture two numbers.
+Where a dataset has a scale that its labels do not fill, the rules give one picture two numbers. Rewards that only rank
+need neither, but the direction (``oriented_mos``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ray_iqa.data.rows import ManifestRow
-from ray_iqa.errors import DataError
+from ray_iqa.data.unique import grouped
+from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.types import SCALE, LabelledImage, Scale
 
 LabelRanges = Mapping[str, tuple[float, float]]
@@ -56,6 +58,29 @@ def on_scale(
     return scale.minimum + (scale.maximum - scale.minimum) * np.where(higher_is_better, place, 1.0 - place)
 
 
+def oriented_mos(images: Sequence[LabelledImage]) -> NDArray[np.float64]:
+    """[B] labels with higher is better: lower-is-better ones are negated, none is re-scaled."""
+    return np.array([image.mos if image.higher_is_better else -image.mos for image in images], dtype=np.float64)
+
+
+def labels_on_scale(images: Sequence[LabelledImage], ranges: LabelRanges, scale: Scale) -> NDArray[np.float64]:
+    """[B] labels mapped linearly from their dataset's range to ``scale``, higher is better.
+
+    Raises:
+        ConfigError: a dataset's range is missing or empty.
+    """
+    for dataset in sorted({image.dataset for image in images}):
+        low, high = ranges.get(dataset, (0.0, 0.0))
+        if not low < high:
+            raise ConfigError(
+                f"mapping labels to {scale.minimum:g}-{scale.maximum:g} needs a label range with low < high for "
+                f"dataset {dataset!r}, got {ranges.get(dataset)}; choose a reward.type that only ranks, or more labels"
+            )
+    extremes = np.array([ranges[image.dataset] for image in images], dtype=np.float64).reshape(-1, 2)
+    mos, better = [image.mos for image in images], [image.higher_is_better for image in images]
+    return on_scale(mos, extremes[:, 0], extremes[:, 1], better, scale)
+
+
 def rescaled(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
     """Rows with labels mapped to 1 to 5, higher is better, by ``found_ranges``; the spread is rescaled with them.
 
@@ -82,8 +107,5 @@ def _rescaled(row: ManifestRow, low: float, high: float) -> ManifestRow:
 
 
 def _ranges(ends: Iterable[tuple[str, float, float]]) -> LabelRanges:
-    ranges: dict[str, tuple[float, float]] = {}
-    for dataset, low, high in ends:
-        known_low, known_high = ranges.get(dataset, (low, high))
-        ranges[dataset] = min(low, known_low), max(high, known_high)
-    return ranges
+    ends_of = grouped((dataset, end) for dataset, *both in ends for end in both)
+    return {dataset: (min(own), max(own)) for dataset, own in ends_of.items()}

@@ -6,12 +6,27 @@ from dataclasses import replace
 import numpy as np
 
 from ray_iqa.data.contents import without_contents
-from ray_iqa.data.datasets.published_splits import PUBLISHED_SPLITS
 from ray_iqa.data.formats.split_lists import Listed, split_by_lists
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.unique import grouped
 from ray_iqa.errors import DataError
 from ray_iqa.seeds import derive_seed
+
+_KADID_VAL = "07 12 14 15 16 27 32 35 36 41 44 49 55 66 67 70"
+_KADID_TEST = "19 29 30 34 37 38 43 50 64 71 72 73 74 78 80 81"
+
+
+def _kadid() -> dict[str, frozenset[str]]:
+    val = frozenset(f"I{number}" for number in _KADID_VAL.split())
+    test = frozenset(f"I{number}" for number in _KADID_TEST.split())
+    return {"train": frozenset(f"I{number:02d}" for number in range(1, 82)) - val - test, "val": val, "test": test}
+
+
+PUBLISHED_SPLITS: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = {
+    ("kadid10k", "visualquality-r1"): _kadid(),
+}
+"""(dataset, who published it) -> references of each split. VisualQuality-R1's shuffle cannot be repeated from its
+seed, so its lists are the split: 49, 16 and 16 references of KADID-10k."""
 
 
 def split_by_reference(rows: Sequence[ManifestRow], shares: Mapping[str, float], seed: int) -> list[ManifestRow]:

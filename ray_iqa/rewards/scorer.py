@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ray_iqa.answers.parse import is_well_formed, parse
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.config.reward import RewardConfig
-from ray_iqa.data.label_maps import LabelRanges
+from ray_iqa.data.label_maps import LabelRanges, labels_on_scale, oriented_mos
 from ray_iqa.errors import ConfigError
 from ray_iqa.rewards.alternatives import (
     binary_rewards,
@@ -18,7 +18,6 @@ from ray_iqa.rewards.alternatives import (
 )
 from ray_iqa.rewards.comparability import comparable, opponents
 from ray_iqa.rewards.fidelity import fidelity_rewards
-from ray_iqa.rewards.labels import labels_on_scale, oriented_mos
 from ray_iqa.types import Answer, LabelledImage, RewardTable, RolloutGroup
 
 

@@ -8,7 +8,7 @@ from ray_iqa.data.manifest import read_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.quickstart.attributes import describe
 from ray_iqa.quickstart.quality import true_quality
-from ray_iqa.rali.annotations.images import AnnotatedImage
+from ray_iqa.rali.annotations.pictures import AnnotatedImage
 from ray_iqa.rali.annotations.records import ReasoningRecord
 from ray_iqa.rali.annotations.verdicts import records_of_group
 from ray_iqa.types import Completion, RolloutGroup

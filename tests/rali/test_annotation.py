@@ -12,8 +12,7 @@ from ray_iqa.config.pictures import PicturesConfig
 from ray_iqa.data.manifest import write_rows
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.annotations.images import AnnotatedImage
-from ray_iqa.rali.annotations.pictures import read_pictures
+from ray_iqa.rali.annotations.pictures import AnnotatedImage, read_pictures
 from ray_iqa.rali.annotations.records import ReasoningRecord
 from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
 from ray_iqa.rali.model.encoders import Clip

@@ -1,7 +1,9 @@
 """Every picture that a job works on, as one Arrow table: those of millions fit in the memory of the driver."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from ray_iqa.data.rows import rows_of_split
 from ray_iqa.data.tables import READABLE, read_table
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.seeds import derive_seed
+from ray_iqa.types import LabelledImage
 
 SCHEMA = pa.schema(
     [
@@ -31,6 +34,28 @@ SCHEMA = pa.schema(
 )
 _CHUNK = 20_000  # rows that are Python objects at a time
 _Row = tuple[str, str, str, float | None, float | None]  # as `SCHEMA`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatedImage:
+    """A row of `SCHEMA`; ``mos`` and ``mapped_mos`` are None without a label."""
+
+    image_id: str
+    image_path: str
+    dataset: str
+    mos: float | None
+    mapped_mos: float | None
+
+    def for_sampler(self) -> LabelledImage:
+        """As the sampler takes it, which looks at no label."""
+        return LabelledImage(
+            image_id=self.image_id,
+            image_path=self.image_path,
+            dataset=self.dataset,
+            mos=math.nan,
+            mos_std=None,
+            higher_is_better=True,
+        )
 
 
 def read_pictures(config: PicturesConfig) -> pa.Table:

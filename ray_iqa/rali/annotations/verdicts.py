@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.answers.verdict import readings, verdict_of
-from ray_iqa.rali.annotations.images import AnnotatedImage
+from ray_iqa.rali.annotations.pictures import AnnotatedImage
 from ray_iqa.rali.annotations.records import ReasoningRecord
 from ray_iqa.rali.model.texts import clean_reasoning
 from ray_iqa.types import Answer, RolloutGroup

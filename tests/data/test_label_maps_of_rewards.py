@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from ray_iqa.data.label_maps import found_ranges
+from ray_iqa.data.label_maps import found_ranges, labels_on_scale, oriented_mos
 from ray_iqa.errors import ConfigError
-from ray_iqa.rewards.labels import labels_on_scale, oriented_mos
 from ray_iqa.types import SCALE, LabelledImage
 
 
