@@ -25,7 +25,7 @@ from PIL import Image
 
 from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.load import load_config
-from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.basis import no_projection
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.head import RaliHead, ScoreBasis

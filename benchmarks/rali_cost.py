@@ -59,7 +59,7 @@ def main() -> None:
 
 def write_random_vit_l(folder: str) -> str:
     """A scorer of the published size."""
-    from ray_iqa.rali.fit.projection import fit_pca
+    from ray_iqa.rali.fit.basis import fit_pca
     from ray_iqa.rali.model.artifact import Artifact, save_artifact
     from ray_iqa.rali.model.encoders import load_clip
     from ray_iqa.rali.model.head import RaliHead, ScoreBasis

@@ -24,7 +24,7 @@ from torch import nn
 
 from ray_iqa.config.precision import Precision
 from ray_iqa.quickstart.pictures import SPLITS, load_photographs
-from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.basis import no_projection
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.encoders import load_clip
 from ray_iqa.rali.model.head import RaliHead, ScoreBasis

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.basis import no_projection
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.head import RaliHead, ScoreBasis

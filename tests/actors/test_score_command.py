@@ -15,7 +15,7 @@ from PIL import Image
 from quickstart_runs import run
 
 from actors.cli import main
-from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.basis import no_projection
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.head import RaliHead, ScoreBasis

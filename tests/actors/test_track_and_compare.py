@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from actors.cli import main
 from actors.commands.compare import compare_pictures
 from ray_iqa.evaluation.records import PredictionRow, write_predictions
-from ray_iqa.rali.fit.projection import no_projection
+from ray_iqa.rali.fit.basis import no_projection
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.head import RaliHead, ScoreBasis

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ray_iqa.rali.fit.probe import linear_probe_srcc
+from ray_iqa.rali.fit.alignment_run import linear_probe_srcc
 
 
 def test_probe_reads_what_is_linear_in_features_and_nothing_else() -> None:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.fit.projection import fit_pca, no_projection
+from ray_iqa.rali.fit.basis import fit_pca, no_projection
 
 FEATURES = (np.random.default_rng(0).normal(size=(200, 20)) @ np.diag(np.linspace(3, 0.5, 20)) + 4).astype(np.float32)
 

@@ -143,7 +143,7 @@ def test_scoring_needs_no_training_package(random_scorer: RaliScorer, tmp_path: 
         "import sys; from ray_iqa.rali.scorer import RaliScorer; import numpy as np; "
         f"print(RaliScorer.load({str(tmp_path)!r}).score([np.zeros((56, 56, 3), np.uint8)])[0].value); "
         "print([name for name in ('ray', 'vllm', 'deepspeed', 'sklearn', 'ray_iqa.rali.fit.basis', "
-        "'ray_iqa.rali.fit.projection') if name in sys.modules])"
+        "'ray_iqa.rali.fit.alignment') if name in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     value, heavy = output.splitlines()[-2:]

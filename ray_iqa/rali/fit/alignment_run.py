@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from ray_iqa.config.rali import RaliFitConfig
@@ -14,10 +17,11 @@ from ray_iqa.errors import DataError
 from ray_iqa.rali.fit.alignment import Aligner, AlignmentModule, alone, gather_from_all
 from ray_iqa.rali.fit.data import FitImages
 from ray_iqa.rali.fit.pairs import AlignmentPairs
-from ray_iqa.rali.fit.probe import linear_probe_srcc
 from ray_iqa.rali.model.encoders import ImageEncoder
+from ray_iqa.statistics.correlation import srcc
 
 _FILE = "alignment.pt"
+_PENALTIES = np.logspace(-2, 4, 13)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,20 @@ class Team:
             reason = encoder.preprocessing.centre_or_reason(part.images[int(np.argmin(sound))])
             raise DataError(f"a fit needs pictures, but {(~sound).sum()} of {len(sound)} cannot be read: {reason}")
         return rows[sound], part.rows(sound)
+
+
+def linear_probe_srcc(
+    train: tuple[NDArray[np.float32], NDArray[np.float64]], held_out: tuple[NDArray[np.float32], NDArray[np.float64]]
+) -> float:
+    """SRCC on held-out images of a ridge regression fitted to the training images.
+
+    Args:
+        train: features [M, D] and targets [M].
+        held_out: features and targets of other images.
+    """
+    probe = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
+    probe.fit(*train)
+    return srcc(probe.predict(held_out[0]), held_out[1])
 
 
 class AlignmentRun:

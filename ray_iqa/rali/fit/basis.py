@@ -1,4 +1,7 @@
-"""Stage 2b: vectors with a score each, the k-means centres of images of nearly equal score.
+"""Stage 2: PCA of image features, then vectors with a score each, the k-means centres of images of nearly equal score.
+
+Features are not normalised before, components are not scaled after. The released scorer divides centred features by
+``scale`` as well, which a plain PCA does not have; it is kept, as ones, so that released weights fit the format.
 
 The paper does not say how 240 buckets come to exactly 250 centres. Here every bucket with images gets one; the rest
 go one at a time to the bucket with the most images per centre, the lowest of equals first, and never beyond its number
@@ -7,12 +10,49 @@ of different images. Buckets divide the range between the lowest and the highest
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import svd
 from sklearn.cluster import KMeans
 
 from ray_iqa.config.rali import BasisConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.rali.model.head import ScoreBasis
+from ray_iqa.rali.model.head import Projection, ScoreBasis
 from ray_iqa.seeds import derive_seed
+
+
+def fit_pca(features: NDArray[np.float32], num_components: int) -> Projection:
+    """The ``num_components`` directions of largest variance, each with its largest entry positive.
+
+    Args:
+        features: [M, D].
+        num_components: C.
+
+    Raises:
+        ConfigError: more components than images or features.
+    """
+    most = min(features.shape)
+    if num_components > most:
+        raise ConfigError(
+            f"projection.num_components must be at most {most}, for there are {len(features)} images "
+            f"with {features.shape[1]} features each; got {num_components}"
+        )
+    mean = features.mean(axis=0, dtype=np.float64)
+    _, _, directions = svd(features - mean, full_matrices=False)
+    components = directions[:num_components]
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=1, keepdims=True), axis=1)
+    return Projection(
+        mean=mean.astype(np.float32),
+        scale=np.ones(features.shape[1], dtype=np.float32),
+        components=(components * np.sign(largest)).astype(np.float32),
+    )
+
+
+def no_projection(width: int) -> Projection:
+    """Features as they are, not even centred: the ablation without PCA."""
+    return Projection(
+        mean=np.zeros(width, dtype=np.float32),
+        scale=np.ones(width, dtype=np.float32),
+        components=np.eye(width, dtype=np.float32),
+    )
 
 
 def fit_basis(features: NDArray[np.float32], scores: NDArray[np.float64], config: BasisConfig, seed: int) -> ScoreBasis:

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from ray_iqa.config.rali import RaliFitConfig
 from ray_iqa.errors import DataError
 from ray_iqa.rali.fit.alignment_run import AlignmentRun, Team
-from ray_iqa.rali.fit.basis import fit_basis
+from ray_iqa.rali.fit.basis import fit_basis, fit_pca, no_projection
 from ray_iqa.rali.fit.data import FitImages
 from ray_iqa.rali.fit.fine_tuning import fine_tune
 from ray_iqa.rali.fit.pairs import TextSource, pair_up
-from ray_iqa.rali.fit.projection import fit_pca, no_projection
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.encoders import Clip, ImageEncoder
 from ray_iqa.rali.model.head import RaliHead
