@@ -13,10 +13,9 @@ from ray_iqa.data.images import picture_or_reason
 from ray_iqa.policy.exported_version import read_policy_version
 from ray_iqa.rali.annotations.parquet_parts import write_hidden
 from ray_iqa.rali.annotations.pictures import SCHEMA, AnnotatedImage
-from ray_iqa.rali.annotations.records import RECORD_SCHEMA, ReasoningRecord, records_to_table, table_to_records
-from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
+from ray_iqa.rali.annotations.records import RECORD_SCHEMA, records_to_table, table_to_records
+from ray_iqa.rali.annotations.verdicts import embed_texts, records_of_group
 from ray_iqa.seeds import derive_seed
-from ray_iqa.types import RolloutGroup
 
 _DECODED_SCHEMA = pa.schema(
     [("pixels", pa.large_binary()), ("width", pa.int32()), ("height", pa.int32()), ("reason", pa.string())]
@@ -59,15 +58,13 @@ class Reasoner:
             row["reason"] or Image.frombytes("RGB", (row["width"], row["height"]), row["pixels"]) for row in decoded
         ]
         groups = self._sampler.sample_pictures([image.for_sampler() for image in images], pictures, self._spec)
-        found = [self._records(image, group) for image, group in zip(images, groups, strict=True)]
+        groups = [replace(group, policy_version=self._policy_version) for group in groups]
+        found = [
+            records_of_group(image, group, self._prompt, self._num_texts)
+            for image, group in zip(images, groups, strict=True)
+        ]
         rows = [[asdict(record) for record in own] for own in found]
         return pa.table({"records": pa.array(rows, pa.list_(pa.struct(list(RECORD_SCHEMA))))})
-
-    def _records(self, image: AnnotatedImage, group: RolloutGroup) -> list[ReasoningRecord]:
-        if group.problem is not None:
-            return [failed_record(image, group.problem, self._policy_version)]
-        group = replace(group, policy_version=self._policy_version)
-        return records_of_group(image, group, self._prompt, self._num_texts)
 
 
 class TextWriter:

@@ -14,14 +14,14 @@ from ray_iqa.data.rows import ManifestRow
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.rali.annotations.pictures import AnnotatedImage, read_pictures
 from ray_iqa.rali.annotations.records import ReasoningRecord
-from ray_iqa.rali.annotations.verdicts import embed_texts, failed_record, records_of_group
+from ray_iqa.rali.annotations.verdicts import embed_texts, records_of_group
 from ray_iqa.rali.model.encoders import Clip
 from ray_iqa.types import Completion, RolloutGroup
 
 IMAGE = AnnotatedImage(image_id="1", image_path="/1.png", dataset="d", mos=30.0, mapped_mos=3.0)
 
 
-def records(*texts: str, num_texts: int) -> list[ReasoningRecord]:
+def records(*texts: str, num_texts: int, problem: str | None = None) -> list[ReasoningRecord]:
     none = np.zeros(0, np.int32)
     group = RolloutGroup(
         image=IMAGE.for_sampler(),
@@ -31,6 +31,7 @@ def records(*texts: str, num_texts: int) -> list[ReasoningRecord]:
             for text in texts
         ),
         policy_version=7,
+        problem=problem,
     )
     return records_of_group(IMAGE, group, prompt_by_id("thinking"), num_texts)
 
@@ -66,7 +67,7 @@ def test_embeddings_are_those_of_the_tower_and_truncation_is_recorded(small_clip
     long = " ".join(f"Sentence number {word} tells of grain." for word in ("one", "two", "three") * 8)
     answers = [f"<think>{text}</think><answer>3.00</answer>" for text in ("looks noisy", long, "looks noisy")]
     short, cut, same, failed = embed_texts(
-        [*records(*answers, num_texts=3), failed_record(IMAGE, "broken", 7)], small_clip.text, "small"
+        [*records(*answers, num_texts=3), *records(num_texts=3, problem="broken")], small_clip.text, "small"
     )
     assert np.allclose(short.text_embeddings, small_clip.text.embeddings(["looks noisy"]))
     assert same.text_embeddings == short.text_embeddings

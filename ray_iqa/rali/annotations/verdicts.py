@@ -15,36 +15,31 @@ if TYPE_CHECKING:  # whoever only decodes needs no torch
     from ray_iqa.rali.model.encoders import TextEncoder
 
 
-def failed_record(image: AnnotatedImage, reason: str, policy_version: int) -> ReasoningRecord:
-    """The one row of a picture that the policy could not look at."""
-    return _record(image, text_index=0, policy_version=policy_version, reason=reason)
-
-
 def records_of_group(
     image: AnnotatedImage, group: RolloutGroup, prompt: Prompt, num_texts: int
 ) -> list[ReasoningRecord]:
     """``num_texts`` rows, not embedded yet; a row for which no completion gave a text says why.
 
-    The teacher's score is the mean over all parsed completions; the texts are the first usable ones.
+    The teacher's score is the mean over all parsed completions; the texts are the first usable ones. A picture that the
+    policy could not look at has one row.
     """
+    if group.problem is not None:
+        return [_record(image, 0, group.policy_version, group.problem)]
     answers = readings(group, prompt)
     verdict = verdict_of(answers)
     texts = [clean_reasoning(answer.reasoning) for answer in answers if isinstance(answer, Answer)]
     usable = [text for text in texts if text][:num_texts]
     reasons = [answer.reason for answer in answers if not isinstance(answer, Answer)]
     reasons += ["the reasoning is empty" for text in texts if not text] or ["an answer was aborted"]
-    records = []
-    for index in range(num_texts):
-        text = usable[index] if index < len(usable) else None
-        records.append(
-            replace(
-                _record(image, index, group.policy_version, None if text else f"no text: {reasons[0]}"),
-                teacher_score=verdict.value,
-                teacher_score_std=verdict.spread,
-                reasoning=text,
-            )
+    return [
+        replace(
+            _record(image, index, group.policy_version, None if text else f"no text: {reasons[0]}"),
+            teacher_score=verdict.value,
+            teacher_score_std=verdict.spread,
+            reasoning=text,
         )
-    return records
+        for index, text in enumerate([*usable, *[None] * (num_texts - len(usable))])
+    ]
 
 
 def embed_texts(records: Sequence[ReasoningRecord], encoder: "TextEncoder", name: str) -> list[ReasoningRecord]:

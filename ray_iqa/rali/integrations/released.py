@@ -19,7 +19,7 @@ from ray_iqa.files import reading
 from ray_iqa.rali.integrations.pca_pickle import read_pca
 from ray_iqa.rali.model.artifact import Artifact
 from ray_iqa.rali.model.encoders import ImageEncoder, build_tower
-from ray_iqa.rali.model.head import Projection, RaliHead
+from ray_iqa.rali.model.head import Projection, RaliHead, ScoreBasis
 from ray_iqa.rali.model.hf_vision import architecture_of, to_open_clip
 from ray_iqa.rali.model.preprocessing import Preprocessing
 
@@ -73,18 +73,11 @@ def _head(scorer: dict[str, Tensor], pca: Projection, folder: Path) -> RaliHead:
             "if they were not trained, the files belong to different fits and the mean is wrong",
             stacklevel=2,
         )
-    head = RaliHead(len(pca.mean), *reversed(vectors.shape))
-    head.load_state_dict(
-        {
-            "mean": torch.from_numpy(pca.mean),
-            "scale": scale,
-            "components": components,
-            "temperature": 1.0 / scorer["logit_scale"].reshape(()).clamp(min=1e-6),
-            "vectors": vectors,
-            "scores": scorer["proto_scores"],
-        }
+    return RaliHead.from_parts(
+        Projection(mean=pca.mean, scale=scale.numpy(), components=components.numpy()),
+        ScoreBasis(vectors=vectors.numpy(), scores=scorer["proto_scores"].numpy()),
+        1.0 / float(scorer["logit_scale"].reshape(()).clamp(min=1e-6)),
     )
-    return head
 
 
 def _checkpoint(file: Path) -> dict[str, Tensor]:
