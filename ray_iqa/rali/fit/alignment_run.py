@@ -107,7 +107,9 @@ class AlignmentRun:
         return linear_probe_srcc(*((features, sound.targets) for features, sound in parts))
 
     def epochs(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Train: each epoch, 0 before the first, and its ``alignment/*`` figures; then the tower has its best weights.
+        """Train: each epoch and its figures ``alignment/loss``, ``alignment/logit_scale``, ``alignment/probe_srcc``.
+
+        Epoch 0 is before the first and has the last of them alone. In the end the tower gets its best weights.
 
         Raises:
             DataError: no picture of a worker's share of a step can be read.
@@ -115,26 +117,21 @@ class AlignmentRun:
         if self.num_done == 0:
             yield 0, {"alignment/probe_srcc": self.probe()}
         while self.num_done < self._config.alignment.epochs:
-            figures = self.train_epoch()
-            yield self.num_done, figures
+            batches = self._pairs.epoch(
+                self.num_done,
+                self._config.alignment.batch_size,
+                self._encoder.preprocessing,
+                self._config.seed,
+                rank=self._team.rank,
+                num_workers=self._team.num_workers,
+            )
+            figures = self._aligner.train_epoch(batches) | {"probe_srcc": self.probe()}
+            self.num_done += 1
+            if figures["probe_srcc"] > self._best_srcc:
+                state, self._best_srcc = self._encoder.tower.state_dict(), figures["probe_srcc"]
+                self._best = {name: value.clone() for name, value in state.items()}
+            yield self.num_done, {f"alignment/{name}": value for name, value in figures.items()}
         self._encoder.tower.load_state_dict(self._best)
-
-    def train_epoch(self) -> dict[str, float]:
-        """One epoch; returns ``alignment/loss``, ``alignment/logit_scale`` and ``alignment/probe_srcc``."""
-        batches = self._pairs.epoch(
-            self.num_done,
-            self._config.alignment.batch_size,
-            self._encoder.preprocessing,
-            self._config.seed,
-            rank=self._team.rank,
-            num_workers=self._team.num_workers,
-        )
-        figures = self._aligner.train_epoch(batches) | {"probe_srcc": self.probe()}
-        self.num_done += 1
-        if figures["probe_srcc"] > self._best_srcc:
-            state = self._encoder.tower.state_dict()
-            self._best, self._best_srcc = {name: value.clone() for name, value in state.items()}, figures["probe_srcc"]
-        return {f"alignment/{name}": value for name, value in figures.items()}
 
     def save(self, folder: Path) -> None:
         """Write everything that `restore` needs."""
