@@ -246,8 +246,8 @@ def test_one_path_under_two_ids_in_two_splits_is_found_without_opening_it() -> N
     rows = [row, replace(row, image_id="b", path="/d/./x/a.png", mos=2.0, split="test"), replace(row, image_id="c")]
     (message,) = errors([*rows, replace(row, image_id="d", path="/d/x/d.png", mos=4.0)])
     assert message == (
-        "leakage: 1 pairs of images in different splits are the same file, e.g. /d/x/a.png (train) and "
-        "/d/./x/a.png (test)"
+        "leakage: 1 pairs of images in different splits are the same file, e.g. /d/x/a.png as 'a' (train) and "
+        "/d/./x/a.png as 'b' (test)"
     )
     assert errors([replace(each, split="train") for each in rows]) == []
 

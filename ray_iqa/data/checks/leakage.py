@@ -7,6 +7,7 @@ import numpy as np
 from ray_iqa.data.checks.files import ImageFacts
 from ray_iqa.data.checks.finding import Finding, Severity
 from ray_iqa.data.datasets.listing import known_dataset
+from ray_iqa.data.names import whole
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.unique import grouped
 
@@ -60,10 +61,9 @@ def check_look_alikes(facts: Sequence[ImageFacts]) -> Iterator[Finding]:
 def _finding(severity: Severity, what: str, pairs: Sequence[tuple[ManifestRow, ...]]) -> Iterator[Finding]:
     if pairs:
         first, second = pairs[0]
-        message = (
-            f"{len(pairs):,} pairs of images in different splits {what}, e.g. {first.path} ({_side(first)}) and "
-            f"{second.path} ({_side(second)})"
-        )
+        one_path = whole(first.path) == whole(second.path)
+        names = [f"{row.path}{f' as {row.image_id!r}' if one_path else ''} ({_side(row)})" for row in (first, second)]
+        message = f"{len(pairs):,} pairs of images in different splits {what}, e.g. {' and '.join(names)}"
         yield Finding(severity=severity, check="leakage", dataset=first.dataset, message=message)
 
 
