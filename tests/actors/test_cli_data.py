@@ -136,7 +136,7 @@ def test_list_prints_licence_and_source(capsys: pytest.CaptureFixture[str]) -> N
     assert "non-commercial" in text
     assert "Chahine" in text
     assert main(["data", "list"]) == 0
-    assert capsys.readouterr().out.count("  licence   ") == 19
+    assert capsys.readouterr().out.count("  licence   ") == 20
 
 
 def test_unknown_kinds_are_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
