@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -21,6 +22,7 @@ Picture: TypeAlias = str | Path | bytes
 
 _RETRIED = {429, 502, 503, 504}
 _LONGEST_WAIT_S = 30.0
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class EndpointError(RayIqaError):
@@ -60,7 +62,8 @@ class Client:
     ) -> None:
         key = key or os.environ.get("RAY_IQA_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s, transport=transport)
+        direct = {f"all://{host}": None for host in _LOOPBACK}  # whatever proxies the environment names
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s, transport=transport, mounts=direct)
         self._batch_size, self._concurrency, self._attempts = batch_size, concurrency, attempts
 
     def __enter__(self) -> Self:
@@ -136,10 +139,16 @@ class Client:
             return retrying(self._send_once, method, path, body)
         except httpx.HTTPError as error:
             raise ResourceError(
-                f"no answer from {self._http.base_url} in {self._attempts} attempts: {error!r}"
+                f"no answer from {self._http.base_url}{self._proxy()} in {self._attempts} attempts: {error!r}"
             ) from error
         except _PassingError as error:
             raise ResourceError(f"{self._http.base_url} was busy during {self._attempts} attempts: {error}") from error
+
+    def _proxy(self) -> str:
+        """By which proxy of the environment requests go, as an error says it."""
+        url = self._http.base_url
+        proxy = getproxies().get(url.scheme)
+        return "" if proxy is None or url.host in _LOOPBACK or proxy_bypass(url.host) else f" through the proxy {proxy}"
 
     def _send_once(self, method: str, path: str, body: dict[str, Any] | None) -> Any:  # noqa: ANN401 - JSON
         reply = self._http.request(method, path, json=body)

@@ -10,6 +10,7 @@ import ray
 
 from actors.cluster.ray_signals import end_sessions, own_signals
 from ray_iqa.config.cluster import ClusterConfig
+from ray_iqa.data.images import MAX_PIXELS_VARIABLE
 from ray_iqa.errors import ResourceError
 from ray_iqa.telemetry.terminal import say
 
@@ -34,7 +35,9 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
 
 
 def _join(cluster: ClusterConfig) -> None:
-    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
+    os.environ[MAX_PIXELS_VARIABLE] = str(cluster.max_picture_pixels)
+    environment = {"env_vars": {MAX_PIXELS_VARIABLE: str(cluster.max_picture_pixels)}}
+    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False, "runtime_env": environment}
     if cluster.address is not None or "RAY_ADDRESS" in os.environ:
         try:
             ray.init(address=cluster.address, **options)

@@ -10,6 +10,8 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
@@ -34,10 +36,15 @@ def run(name: str, address: str | None, arguments: Sequence[str]) -> int:
     if not words:
         raise ConfigError("submit must be told what to run: ray-iqa submit NAME -- train --config FILE")
     address = address or os.environ.get("RAY_API_SERVER_ADDRESS") or TUNNEL
+    loopback = "localhost,127.0.0.1,::1"  # never through a proxy of the environment, which `requests` would take
+    os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), loopback)))
     try:
         client = JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, AuthenticationError) as error:
-        raise ResourceError(f"a Ray dashboard must answer at {address}: {str(error).splitlines()[0]}") from error
+        proxy = getproxies().get(urlsplit(address).scheme)
+        through = "" if proxy is None or proxy_bypass(urlsplit(address).netloc) else f" through the proxy {proxy}"
+        message = str(error).splitlines()[0]
+        raise ResourceError(f"a Ray dashboard must answer at {address}{through}: {message}") from error
     return follow(client, attempt(client, name, shlex.join(["python", "-m", "actors", *words])))
 
 

@@ -85,7 +85,7 @@ def _score(
     return FAILURE if strict or num_failed == len(rows) else SOME_FAILED
 
 
-def score_files(files: Sequence[Path], model: str, device: str, precision: Precision = "fp32") -> list[ScoreRow]:
+def score_files(files: Sequence[str | Path], model: str, device: str, precision: Precision = "fp32") -> list[ScoreRow]:
     """One row per file, in their order, with a progress bar on standard error."""
     from rich.console import Console
     from rich.progress import Progress

@@ -1,6 +1,8 @@
 """The one decode function: every part of the project sees the same pixels of a file."""
 
+import contextlib
 import io
+import os
 import stat
 import warnings
 from collections.abc import Iterator, Mapping
@@ -9,37 +11,57 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ray_iqa.data.remote import is_url, read_bytes
 from ray_iqa.errors import DataError
 from ray_iqa.path_text import text_path
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+with contextlib.suppress(ImportError):  # the extra `heif`
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+Image.init()
+_WANTED = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM", "HEIF")
+FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
 """What is decoded; everything else Pillow knows (EPS runs Ghostscript, FITS had bombs) is refused."""
-MAX_PIXELS = 50_000_000
+MAX_PIXELS_VARIABLE = "RAY_IQA_MAX_PIXELS"
+"""Environment variable: width times height that is decoded where nothing else is said, 50 million without it."""
+_MAX_PIXELS = 50_000_000
 MAX_ASPECT_RATIO = 100.0
 """Long side by short side: models enlarge the short side, so that a thin line would become a giant."""
 
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 # Process-wide and once: warnings.catch_warnings is not safe in the threads of a server.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # counts as none
 
 
 def load_image(
-    source: str | Path | bytes, max_pixels: int = MAX_PIXELS, max_aspect_ratio: float = MAX_ASPECT_RATIO
+    source: str | Path | bytes, max_pixels: int | None = None, max_aspect_ratio: float = MAX_ASPECT_RATIO
 ) -> Image.Image:
     """Decode a file, or a file's bytes, to 8-bit RGB as a viewer would show it.
 
-    EXIF orientation is applied; transparency is composited on white; 16-bit grey is scaled down, not
-    clipped; CMYK goes through its ICC profile where it has a readable one, else through Pillow's plain
-    formula; of an animation the first frame is taken. ICC profiles of RGB images are not applied:
-    public IQA data sets and models read the stored values.
+    EXIF orientation is applied where it can be read, whatever else is wrong with the metadata;
+    transparency is composited on white; 16-bit grey is scaled down, not clipped; CMYK goes through its
+    ICC profile where it has a readable one, else through Pillow's plain formula; of an animation the
+    first frame is taken. ICC profiles of RGB images are not applied: public IQA data sets and models
+    read the stored values.
 
     Args:
         source: path, as it is or as `path_text`, URL of a file in an object store, or the content of an image file.
-        max_pixels: width times height allowed, checked in the header before anything is decoded.
+        max_pixels: width times height allowed, checked in the header before anything is decoded; None for what
+            ``MAX_PIXELS_VARIABLE`` says.
         max_aspect_ratio: long side by short side allowed, checked there too.
 
     Raises:
@@ -51,7 +73,23 @@ def load_image(
         source = read_bytes(source)
     with _opened(source, name, max_pixels, max_aspect_ratio) as image:
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}))
+        return _to_rgb(upright(image), getattr(image, "tag_v2", {}))
+
+
+def picture_bytes(path: str | Path) -> bytes:
+    """The content of a file, or of what a URL of an object store names.
+
+    Raises:
+        DataError: there is none, or it cannot be read; begins with the path.
+    """
+    if is_url(str(path)):
+        return read_bytes(str(path))
+    try:
+        return plain_file(text_path(path)).read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such image file") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
 
 
 def picture_or_reason(path: str | Path) -> Image.Image | str:
@@ -64,7 +102,7 @@ def picture_or_reason(path: str | Path) -> Image.Image | str:
 
 def picture_size(path: str | Path) -> tuple[int, int]:
     """Width and height of a local picture from its header, as stored; raises as `load_image` where that can tell."""
-    with _opened(path, str(path), MAX_PIXELS, MAX_ASPECT_RATIO) as image:
+    with _opened(path, str(path), None, MAX_ASPECT_RATIO) as image:
         return image.size
 
 
@@ -98,7 +136,9 @@ def plain_file(path: str | Path) -> Path:
 
 
 @contextmanager
-def _opened(source: str | Path | bytes, name: str, max_pixels: int, max_aspect_ratio: float) -> Iterator[Image.Image]:
+def _opened(
+    source: str | Path | bytes, name: str, max_pixels: int | None, max_aspect_ratio: float
+) -> Iterator[Image.Image]:
     """The picture with its header read and found within the limits; what goes wrong inside is a `DataError`."""
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else plain_file(text_path(source))
@@ -111,19 +151,33 @@ def _opened(source: str | Path | bytes, name: str, max_pixels: int, max_aspect_r
     except FileNotFoundError as error:
         raise DataError(f"{name}: no such image file") from error
     except UnidentifiedImageError as error:
-        raise DataError(f"{name}: not a readable image; it must be one of {', '.join(FORMATS)}") from error
+        needs = "" if "HEIF" in FORMATS else " (HEIF, as of .heic files, needs pip install 'ray-iqa[heif]')"
+        raise DataError(f"{name}: not a readable image; it must be one of {', '.join(FORMATS)}{needs}") from error
     except MemoryError as error:
         raise DataError(f"{name}: cannot decode the image: it takes more memory than there is") from error
     except Exception as error:  # a decoder raises whatever its parser trips over
         raise DataError(f"{name}: cannot decode the image: {error}") from error
 
 
-def _check_num_pixels(image: Image.Image, max_pixels: int, name: str) -> None:
+def _check_num_pixels(image: Image.Image, max_pixels: int | None, name: str) -> None:
+    if max_pixels is None:
+        max_pixels = int(os.environ.get(MAX_PIXELS_VARIABLE, _MAX_PIXELS))
     if image.width * image.height > max_pixels:
         raise DataError(
             f"{name}: an image may have at most {max_pixels} pixels, "
-            f"got {image.width} x {image.height} = {image.width * image.height}"
+            f"got {image.width} x {image.height} = {image.width * image.height}; cluster.max_picture_pixels of a job, "
+            f"decoding.max_pixels of the endpoint or the variable {MAX_PIXELS_VARIABLE} allow more"
         )
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turned and mirrored as its EXIF data says; damaged data says nothing."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - a parser raises whatever it trips over, and the pixels are sound
+        orientation = None
+    method = _UPRIGHT.get(orientation or 1)
+    return image if method is None else image.transpose(method)
 
 
 def _to_rgb(image: Image.Image, tiff_tags: Mapping[int, Any]) -> Image.Image:  # Any: as Pillow types tags

@@ -54,6 +54,8 @@ def read_labelled_sets(words: Sequence[str]) -> list[LabelledSet]:
 
 
 def _source_and_split(word: str) -> tuple[str, str | None]:
+    if Path(word).exists():
+        return word, None
     source, at, split = word.rpartition("@")
     return (source, split) if at and split and "/" not in split else (word, None)
 

@@ -67,10 +67,10 @@ def prompts(folder: Path) -> dict[str, Path]:
         raise ConfigError(f"samples must be in a folder, but {folder} is none")
     found: dict[str, Path] = {}
     for picture in find_images([str(folder)]):
-        prompt = picture.relative_to(path_text(folder)).with_suffix("").as_posix()
+        prompt = Path(picture).relative_to(path_text(folder)).with_suffix("").as_posix()
         if prompt in found:
             raise ConfigError(f"pictures are paired by name, but {found[prompt]} and {picture} have the same")
-        found[prompt] = picture
+        found[prompt] = Path(picture)
     return found
 
 

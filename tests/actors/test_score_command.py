@@ -157,6 +157,13 @@ def test_standard_output_is_score_and_path_alone(
     assert path == str(pictures / "b.png")
 
 
+def test_urls_are_scored_as_files_are(model: str, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", f"file://{pictures}/b.png", "--model", model]) == 0
+    by_url = capsys.readouterr().out.split("\t")
+    assert main(["score", str(pictures / "b.png"), "--model", model]) == 0
+    assert by_url == [capsys.readouterr().out.split("\t")[0], f"file://{pictures}/b.png\n"]
+
+
 def test_scoring_loads_neither_ray_nor_an_engine(model: str, pictures: Path) -> None:
     call = f"main(['score', {str(pictures / 'b.png')!r}, '--model', {model!r}])"
     seen = "print(json.dumps(sorted({'ray', 'vllm', 'deepspeed'} & set(sys.modules))))"

@@ -137,6 +137,14 @@ def test_sound_pictures_have_nothing_to_report_but_a_direction_that_shows_nowher
     assert (finding.severity, finding.check) == ("note", "direction")
 
 
+def test_urls_are_looked_at_as_paths_are(tmp_path: Path) -> None:
+    rows = [replace(row, path=f"file://{row.path}") for row in pictures(tmp_path)]
+    assert [finding.check for finding in check_rows(rows)] == ["direction"]
+    Path(rows[3].path.removeprefix("file://")).write_bytes(b"no image")
+    [finding] = [finding for finding in check_rows(rows) if finding.check == "files"]
+    assert finding.message.startswith(f"1 of 30 images are broken, the first: {rows[3].path}")
+
+
 def test_missing_broken_and_identical_files(tmp_path: Path) -> None:
     rows = pictures(tmp_path)
     Path(rows[3].path).unlink()

@@ -26,6 +26,13 @@ def test_sources_are_joined_by_dataset_and_cut_to_a_split(tmp_path: Path) -> Non
     assert (test.mos_low, test.mos_high) == (1.0, 9.0)  # of the whole dataset
 
 
+def test_a_file_that_exists_is_meant_whatever_its_name(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a@test.csv", [row("x", "1", 1.0), row("x", "2", 9.0)])
+    write_rows(tmp_path / "b=c.csv", [row("y", "1", 1.0)])
+    first, second = read_labelled_sets([f"{tmp_path}/a@test.csv", f"{tmp_path}/b=c.csv@train"])
+    assert [len(each.rows) for each in (first, second)] == [2, 1]
+
+
 def test_a_public_dataset_is_read_as_distributed(tmp_path: Path) -> None:
     (tmp_path / "SRIQA-Bench.txt").write_text("s1_Original.png s1_SeeSRx4.png 70.5\ns2_Original.png s2_BSRx4.png 0\n")
     (found,) = read_labelled_sets([f"sriqa-bench={tmp_path}"])

@@ -1,13 +1,15 @@
 """`ray-iqa eval --model http://...` against the real application on a real socket."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import KEY, served
 from fastapi import FastAPI
 
-from ray_iqa.client import EndpointError
+from ray_iqa.client import Client, EndpointError
+from ray_iqa.errors import ResourceError
 from ray_iqa.evaluation.scorers.endpoint import EndpointScorer
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.types import LabelledImage
@@ -39,7 +41,7 @@ def test_the_service_scores_what_is_there(
     assert [found[place].value for place in (0, 2, 4)] == pytest.approx([row.value for row in expected], abs=1e-4)
     assert [found[place].spread for place in (0, 2, 4)] == pytest.approx([row.spread for row in expected], abs=1e-4)
     assert found[1].value is None
-    assert found[1].reason == f"{tmp_path}/missing.png: No such file or directory"
+    assert found[1].reason == f"{tmp_path}/missing.png: no such image file"
     assert found[3].value is None
     assert "not a readable image" in str(found[3].reason)
     assert found[5].value is None
@@ -53,3 +55,21 @@ def test_a_model_that_the_service_has_not_is_one_sentence(
     (tmp_path / "0.png").write_bytes(png(0))
     with pytest.raises(EndpointError, match="the service answered 404"):
         EndpointScorer(f"{url}#heavy").predict([image(tmp_path / "0.png")])
+
+
+def test_a_proxy_of_the_environment_gets_no_requests_to_this_machine_and_errors_name_it(
+    url: str, png: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_IQA_KEY", KEY)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody answers there
+    (tmp_path / "0.png").write_bytes(png(0))
+    by_url = image(tmp_path / "0.png")
+    [found] = EndpointScorer(url).predict([replace(by_url, image_path=f"file://{by_url.image_path}")])
+    assert found.value is not None
+    with (
+        Client("http://scores.example", attempts=1) as client,
+        pytest.raises(
+            ResourceError, match=r"no answer from http://scores\.example through the proxy http://127\.0\.0\.1:9 in 1"
+        ),
+    ):
+        client.models()

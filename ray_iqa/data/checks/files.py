@@ -10,11 +10,10 @@ from PIL import Image
 from scipy.fft import dctn
 
 from ray_iqa.data.checks.finding import Remark
-from ray_iqa.data.images import load_image, plain_file
+from ray_iqa.data.images import load_image, picture_bytes
 from ray_iqa.data.rows import ManifestRow
 from ray_iqa.data.unique import grouped
 from ray_iqa.errors import DataError
-from ray_iqa.path_text import text_path
 
 _HASH_SIDE = 8
 
@@ -64,8 +63,8 @@ def perceptual_hash(image: Image.Image) -> int:
 
 def _inspect(row: ManifestRow) -> ImageFacts:
     try:
-        content = plain_file(text_path(row.path)).read_bytes()
-    except OSError:
+        content = picture_bytes(row.path)
+    except DataError:
         return ImageFacts(row=row, problem="missing", content=None, perceptual_hash=None)
     digest = hashlib.sha256(content).hexdigest()
     try:

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urldefrag
 
 from ray_iqa.answers.verdict import Verdict
 from ray_iqa.client import Client, EndpointError
-from ray_iqa.path_text import text_path
+from ray_iqa.data.images import picture_bytes
+from ray_iqa.errors import DataError
 from ray_iqa.types import LabelledImage
 
 _TOO_LARGE = 413
@@ -31,10 +31,10 @@ class EndpointScorer:
         predictions: list[Verdict | None] = []
         for image in images:
             try:
-                contents.append(Path(text_path(image.image_path)).read_bytes())
+                contents.append(picture_bytes(image.image_path))
                 predictions.append(None)
-            except OSError as error:
-                predictions.append(Verdict(value=None, reason=f"{image.image_path}: {error.strerror}"))
+            except DataError as error:
+                predictions.append(Verdict(value=None, reason=str(error)))
         began = time.perf_counter()
         with Client(self._url) as client:
             answers = iter(self._ask(client, contents))

@@ -50,7 +50,7 @@ def read_models(words: Sequence[str]) -> list[ModelSpec]:
 
 def _spec(word: str) -> ModelSpec:
     name, equals, source = word.partition("=")
-    if not equals or not re.fullmatch(r"[^/:=]+", name) or not source:
+    if not equals or not re.fullmatch(r"[^/:=]+", name) or not source or Path(word).exists():
         name, source = "", word
     kind, source, short = _kind(source)
     return ModelSpec(name=name or short, kind=kind, source=source)

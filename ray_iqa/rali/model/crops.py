@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import PositiveInt
 
 from ray_iqa.config.section import Section
-from ray_iqa.data.images import check_shape, load_image
+from ray_iqa.data.images import check_shape, load_image, upright
 from ray_iqa.errors import DataError
 
 Picture: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -52,7 +52,7 @@ class SquareCut(Section):
         """As `square`, from a random place along the longer side, mirrored half of the time."""
         image = self._resized(picture)
         if rng.random() < 0.5:
-            image = ImageOps.mirror(image)
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         left, top = (rng.integers(0, side - self.size + 1) for side in image.size)
         return self._cut(image, float(left), float(top))
 
@@ -98,7 +98,8 @@ def _rgb(image: Image.Image) -> Image.Image:
         raise DataError(f"a Pillow image must have one of the modes {', '.join(_MODES)}, got {image.mode}")
     check_shape(image.size, "Pillow image")
     try:
-        image = ImageOps.exif_transpose(image)  # reads the file of an image opened lazily
+        image.load()  # reads the file of an image opened lazily
+        image = upright(image)
     except Exception as error:  # a decoder raises whatever its parser trips over
         raise DataError(f"cannot decode the Pillow image: {error}") from error
     if image.mode == "RGB" and not image.has_transparency_data:

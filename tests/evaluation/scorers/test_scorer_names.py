@@ -31,6 +31,16 @@ def test_a_folder_says_itself_what_it_is(tmp_path: Path) -> None:
     assert (policy.kind, policy.name) == ("policy", "p")
 
 
+def test_a_folder_that_exists_is_meant_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lr=1e-6" / "policy").mkdir(parents=True)
+    (tmp_path / "policy").mkdir()
+    (model,) = read_models(["lr=1e-6/policy"])
+    assert (model.kind, model.name, model.source) == ("policy", "lr=1e-6/policy", f"{tmp_path}/lr=1e-6/policy")
+    (named,) = read_models(["lr=policy"])
+    assert (named.name, named.source) == ("lr", f"{tmp_path}/policy")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
