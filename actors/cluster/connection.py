@@ -35,9 +35,11 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
 
 
 def _join(cluster: ClusterConfig) -> None:
-    os.environ[MAX_PIXELS_VARIABLE] = str(cluster.max_picture_pixels)
-    environment = {"env_vars": {MAX_PIXELS_VARIABLE: str(cluster.max_picture_pixels)}}
-    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False, "runtime_env": environment}
+    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
+    if cluster.max_picture_pixels is not None:
+        limit = {MAX_PIXELS_VARIABLE: str(cluster.max_picture_pixels)}
+        os.environ.update(limit)
+        options["runtime_env"] = {"env_vars": limit}
     if cluster.address is not None or "RAY_ADDRESS" in os.environ:
         try:
             ray.init(address=cluster.address, **options)

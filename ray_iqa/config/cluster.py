@@ -25,8 +25,8 @@ class ClusterConfig(Section):
     """How often a run whose learner group was lost continues by itself from the last checkpoint."""
     restart_backoff_s: PositiveFloat = 5.0
     """Wait before the first of these restarts; doubled before each further one."""
-    max_picture_pixels: PositiveInt = 50_000_000
-    """Width times height of a picture that is decoded; a larger one is a row with a reason. A process that
-    decodes one needs about 7 bytes per pixel."""
+    max_picture_pixels: PositiveInt | None = None
+    """Width times height of a picture that is decoded; a larger one is a row with a reason. None is 50 million, or what
+    the variable RAY_IQA_MAX_PIXELS says. A process that decodes one needs about 7 bytes per pixel."""
     timeline: bool = False
     """Write ``timeline.json`` into the run directory when the run ends: what every actor did when, for profiling."""

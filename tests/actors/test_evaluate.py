@@ -146,5 +146,5 @@ def test_a_missing_model_or_package_is_one_sentence(
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"ray-iqa: model {tmp_path.name}/scorer could not be run: ")
-    assert "architecture: Field required" in done.stderr
+    assert "required key 'architecture' is missing" in done.stderr
     assert not list((tmp_path / "out").iterdir())  # made before the work, and nothing came of that

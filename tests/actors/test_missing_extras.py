@@ -17,7 +17,7 @@ ABSENT = set(sys.argv[1].split()) or {
     "ray", "torch", "torchvision", "vllm", "deepspeed", "transformers", "peft", "open_clip", "safetensors", "rich",
     "tensorboardX", "tensorboard", "matplotlib", "jinja2", "fsspec", "s3fs", "skimage", "sklearn", "onnx",
     "python_calamine", "onnxscript", "fastapi", "fastapi_offline", "prometheus_client", "multipart", "httpx",
-    "tenacity", "pandas",
+    "tenacity", "pandas", "pillow_heif",
 }
 class Core(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
