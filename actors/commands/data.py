@@ -48,13 +48,14 @@ def check(manifests: Sequence[Path], policy: str | None, *, part: bool, labels_o
     from ray_iqa.data.checks.finding import Finding
     from ray_iqa.data.manifest import read_located
     from ray_iqa.data.rows import unique_rows
-    from ray_iqa.runs.preflight import check_model, check_pictures
+    from ray_iqa.runs.preflight import check_hub, check_model, check_pictures
 
     placed = ((f"{file}: {row.path}", row) for file in manifests for row in read_located(file))
     rows = unique_rows(placed)
     findings = check_rows(rows, complete=not part, open_images=not labels_only)
     if policy is not None:
         check_model(policy)
+        check_hub(policy)
         try:
             check_pictures([row.path for row in rows], PolicyConfig(model=policy), VllmRolloutConfig())
         except DataError as error:

@@ -24,7 +24,7 @@ from ray_iqa.rali.annotations.parquet_parts import PartFiles
 from ray_iqa.rali.annotations.pictures import blocks, read_pictures, without
 from ray_iqa.runs.digests import model_digest
 from ray_iqa.runs.directory import RunDirectory
-from ray_iqa.runs.preflight import check_model, output_folder
+from ray_iqa.runs.preflight import check_hub, check_model, output_folder
 
 
 def annotate(config: AnnotateConfig) -> int:
@@ -33,6 +33,7 @@ def annotate(config: AnnotateConfig) -> int:
     if not prompt_by_id(config.policy.prompt).asks_reasoning:
         raise ConfigError(f"policy.prompt must ask for reasoning, {config.policy.prompt!r} does not")
     check_model(config.policy.model)
+    check_hub(config.policy.model, config.policy.revision)
     pictures = read_pictures(config.images)
     contents = {
         "policy.model": model_digest(config.policy.model, config.policy.revision),

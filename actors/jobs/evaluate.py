@@ -36,7 +36,7 @@ from ray_iqa.evaluation.scorers.scorer import ModelSpec, read_models
 from ray_iqa.evaluation.suites import lay_out, read_suite
 from ray_iqa.evaluation.tables import differences_table, results_table
 from ray_iqa.files import writable_folder
-from ray_iqa.runs.preflight import check_model
+from ray_iqa.runs.preflight import check_hub, check_model
 from ray_iqa.tables import to_text
 
 Rows = dict[tuple[str, str], list[PredictionRow]]  # by dataset and model
@@ -93,6 +93,7 @@ def _check(models: Sequence[ModelSpec], config: EvalConfig) -> None:
         match model.kind:
             case "policy":
                 check_model(model.source)
+                check_hub(model.source)
             case "endpoint":
                 open_scorer(model, config)  # imports what it needs, and asks nobody
             case "pyiqa":

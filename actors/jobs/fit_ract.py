@@ -26,7 +26,7 @@ from ray_iqa.rali.annotations.records import read_records
 from ray_iqa.runs.checkpoints import CheckpointStore
 from ray_iqa.runs.digests import files_digest, model_digest
 from ray_iqa.runs.directory import RunDirectory
-from ray_iqa.runs.preflight import check_model, check_pictures, output_folder
+from ray_iqa.runs.preflight import check_hub, check_model, check_pictures, output_folder
 from ray_iqa.runs.remote_checkpoints import newest_step
 from ray_iqa.telemetry.curves import Curves
 from ray_iqa.types import Progress
@@ -41,6 +41,7 @@ def run(config: FitRactConfig, stop: StopRequest, *, change_learning: bool) -> i
     if not (prompt.asks_reasoning and prompt.answer_format == "tagged"):
         raise ConfigError(f"policy.prompt must ask for reasoning in tags, {config.policy.prompt!r} does not")
     check_model(config.policy.model)
+    check_hub(config.policy.model, config.policy.revision)
     plan = _plan(config)
     store = CheckpointStore(str(run_dir), _KEEP_CHECKPOINTS)
     policy, num_steps = store.place("policy"), config.schedule.epochs * plan.steps_per_epoch

@@ -8,6 +8,7 @@ a row or an error that names its place; a table without rows is an error too.
 
 import csv
 import json
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,7 +140,9 @@ def write_records(file: Path, records: Sequence[Mapping[str, Any]], schema: pa.S
 
 
 def keep_records(file: Path, records: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:  # Any: as `schema` says
-    """As `write_records`, of what took long to find: without room for it in its place, it goes to the temporary folder.
+    """As `write_records`, of what took long to find: where there is no room, it goes to the temporary folder.
+
+    Where there is none either, it is printed on standard output, a JSON object a line.
 
     Raises:
         OutputError: names the place that it is in.
@@ -148,7 +151,12 @@ def keep_records(file: Path, records: Sequence[Mapping[str, Any]], schema: pa.Sc
         write_records(file, records, schema)
     except OutputError as error:
         spare = Path(gettempdir()) / f"ray-iqa-{uuid4().hex[:8]}-{file.name}"
-        write_records(spare, records, schema)
+        try:
+            write_records(spare, records, schema)
+        except OutputError as second:
+            sys.stdout.writelines(f"{json.dumps(record)}\n" for record in records)
+            message = f"{error}; {second}; what was found is on standard output, a JSON object a line"
+            raise OutputError(message) from error
         raise OutputError(f"{error}; what was found is kept in {spare}") from error
 
 

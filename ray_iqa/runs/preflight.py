@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ray_iqa.answers.prompt import Prompt, prompt_by_id
@@ -26,6 +27,7 @@ from ray_iqa.types import LabelledImage
 logger = logging.getLogger(__name__)
 _THREADS = 16  # a header is little work, but a network file system makes each wait
 _NUM_NAMED = 5  # pictures in one sentence
+_HUB_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
     )
     batches = ImageBatches(train, config.data.images_per_step, config.data.min_partners, config.seed)
     check_pictures([image.image_path for image in (*train, *validation)], config.policy, config.rollout)
+    check_hub(config.policy.model, config.policy.revision)
     return Inputs(
         batches=batches,
         label_ranges=found_ranges(train),
@@ -143,6 +146,31 @@ def check_model(model: str) -> None:
             f"policy.model must be a Hugging Face model folder or a hub name like Qwen/Qwen2.5-VL-7B-Instruct, "
             f"found no config.json in {model!r}"
         )
+
+
+def check_hub(model: str, revision: str | None = None) -> None:
+    """A model that is no folder must be in the cache of the hub or on the hub: engines would try for minutes.
+
+    Raises:
+        ConfigError: the hub has no such model, or cannot be asked.
+    """
+    if Path(model).exists() or find_spec("huggingface_hub") is None:
+        return
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(model, "config.json", revision=revision), str):
+        return
+    try:
+        HfApi().model_info(model, revision=revision, timeout=_HUB_S)
+    except Exception as error:  # of the hub, of its client and of the network
+        raise ConfigError(
+            "policy.model must be a folder, or a model on the Hugging Face hub or in its cache; there is no folder "
+            f"{model!r}, the cache has no such model, and asking the hub ended with: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or repr(error)
 
 
 def output_folder(text: str, key: str = "run_dir") -> Path:

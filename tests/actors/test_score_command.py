@@ -101,6 +101,17 @@ def test_a_disk_that_is_full_after_the_work_does_not_cost_the_scores(
     assert pd.read_csv(kept)["status"].tolist() == ["ok", "failed", "failed", "ok"]
 
 
+def test_a_machine_without_any_room_prints_the_scores(
+    model: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")  # nothing can be written there
+    (tmp_path / "out.csv").symlink_to("/dev/full")
+    assert main(["score", str(pictures), "--model", model, "--out", str(tmp_path / "out.csv")]) == 1
+    said = capsys.readouterr()
+    assert [json.loads(line)["status"] for line in said.out.splitlines()] == ["ok", "failed", "failed", "ok"]
+    assert said.err.endswith("what was found is on standard output, a JSON object a line\n")
+
+
 def test_a_trace_that_the_disk_has_no_room_for_is_said(
     model: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,7 +125,9 @@ def test_a_trace_that_the_disk_has_no_room_for_is_said(
     assert list(trace.parent.iterdir()) == []
 
 
-def test_a_full_disk_after_the_work_leaves_the_scores_of_before(model: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_full_disk_after_the_work_leaves_the_scores_of_before(
+    model: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out.csv"
     out.write_text("of before")
     (pictures / ("d" * 200)).mkdir()
@@ -127,6 +140,7 @@ def test_a_full_disk_after_the_work_leaves_the_scores_of_before(model: str, pict
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert out.read_text() == "of before"
+    assert len(capsys.readouterr().out.splitlines()) == 34  # neither folder had room
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.csv"]
 
 

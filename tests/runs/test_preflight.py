@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.train import TrainConfig
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.runs.preflight import check_inputs, check_pictures, load_images
+from ray_iqa.runs.preflight import check_hub, check_inputs, check_pictures, load_images
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,19 @@ def test_a_length_that_nobody_can_tell_is_said(tmp_path: Path, caplog: pytest.Lo
     Image.new("L", (640, 480)).save(tmp_path / "a.png")
     check_pictures([str(tmp_path / "a.png")], PolicyConfig(model="nobody/has-this"), VllmRolloutConfig())
     assert "prompt lengths are not checked" in caplog.text
+
+
+def test_a_hub_name_is_looked_up_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    began = time.monotonic()
+    with pytest.raises(
+        ConfigError, match=r"no folder 'nobody/has-this-model', the cache has no .* asking the hub ended"
+    ):
+        check_hub("nobody/has-this-model")  # with a network the hub says that it has none
+    assert time.monotonic() - began < 60
+    cached = tmp_path / "models--nobody--has-this-model"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("f" * 40)
+    (cached / "snapshots" / ("f" * 40)).mkdir(parents=True)
+    (cached / "snapshots" / ("f" * 40) / "config.json").write_text("{}")
+    check_hub("nobody/has-this-model")
