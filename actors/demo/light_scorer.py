@@ -110,5 +110,8 @@ def _compare(
     for name, cost in costs.items():
         answers = f" ({spec.num_completions} answers)" if name == POLICY else ""
         sys.stdout.write(f"{name + answers + ':':<20}{cost}\n")
-    sys.stdout.write(f"Score your own:     ray-iqa score PICTURES --model {scorer}\n")
+    sys.stdout.write(
+        f"Score pictures:     ray-iqa score PICTURES --model {scorer}\n"
+        "                    (it knows pictures like those of this demonstration; its scores of others mean nothing)\n"
+    )
     return costs

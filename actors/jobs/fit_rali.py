@@ -53,14 +53,18 @@ def fit_rali(config: FitRaliConfig) -> int:
     probes = [row["alignment/probe_srcc"] for row in rows if row.get("alignment/probe_srcc") is not None]
     if len(probes) > 1:
         sys.stdout.write(
-            f"Linear probe of the tower: SRCC {probes[0]:.3f} before alignment, {max(probes[1:]):.3f} after\n"
+            f"Linear probe of the tower: SRCC {probes[0]:.3f} before alignment, {max(probes[1:]):.3f} after; "
+            f"kept: {'before' if probes[0] >= max(probes[1:]) else 'after'}\n"
         )
+    provenance = json.loads((run_dir / SCORER / "rali.json").read_text())["provenance"]
+    target = "the teacher's scores, not MOS" if config.fit.target == "teacher" else "MOS"
     sys.stdout.write(
-        f"Held-out slice of the training images: SRCC {figures['fit/srcc']:.3f}, PLCC {figures['fit/plcc']:.3f}, "
+        f"Held-out slice of the training images, {provenance['num_held_out']:,} of "
+        f"{provenance['num_held_out_contents']:,} contents that the fit did not see, against {target}: "
+        f"SRCC {figures['fit/srcc']:.3f}, PLCC {figures['fit/plcc']:.3f}, "
         f"MSE {figures['fit/mse']:.3f}\nScorer: {run_dir / SCORER}\nTensorBoard: tensorboard --logdir {run_dir}\n"
     )
-    failed = json.loads((run_dir / SCORER / "rali.json").read_text())["provenance"]["failed"]
-    if failed:
+    if failed := provenance["failed"]:
         sys.stdout.write(
             f"{len(failed):,} pictures could not be read and count nowhere, the first: {next(iter(failed.values()))}\n"
         )

@@ -29,7 +29,14 @@ def _taught(row: ManifestRow, path: str) -> list[ReasoningRecord]:
     assert row.distortion is not None
     assert row.level is not None
     quality = true_quality(row.distortion, row.level)
-    image = AnnotatedImage(image_id=row.image_id, image_path=path, dataset=row.dataset, mos=row.mos, mapped_mos=quality)
+    image = AnnotatedImage(
+        image_id=row.image_id,
+        image_path=path,
+        dataset=row.dataset,
+        content=row.content,
+        mos=row.mos,
+        mapped_mos=quality,
+    )
     text = f"<think>{describe(row.distortion, row.level)}</think><answer>{quality:.2f}</answer>"
     nothing = np.zeros(0, np.int32)
     completion = Completion(token_ids=nothing, logprobs=nothing.astype(np.float32), text=text, finish_reason="stop")

@@ -18,7 +18,7 @@ from ray_iqa.rali.annotations.verdicts import embed_texts, records_of_group
 from ray_iqa.rali.model.encoders import Clip
 from ray_iqa.types import Completion, RolloutGroup
 
-IMAGE = AnnotatedImage(image_id="1", image_path="/1.png", dataset="d", mos=30.0, mapped_mos=3.0)
+IMAGE = AnnotatedImage(image_id="1", image_path="/1.png", dataset="d", content="1", mos=30.0, mapped_mos=3.0)
 
 
 def records(*texts: str, num_texts: int, problem: str | None = None) -> list[ReasoningRecord]:

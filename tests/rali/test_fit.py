@@ -1,5 +1,6 @@
 """All three stages in one process on pictures whose quality is known: textures with more or less noise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,8 @@ def noisy_textures(count: int, seed: int) -> FitImages:
         words = WORDS[int(4 * strength)]
         texts.append([f"The picture looks {words}.", f"It is {words}."])
         targets.append(5 - 4 * strength)
-    return FitImages(
-        ids=[f"{seed}-{number}" for number in range(count)], images=images, reasonings=texts, targets=np.array(targets)
-    )
+    ids = [f"{seed}-{number}" for number in range(count)]
+    return FitImages(ids=ids, contents=ids, images=images, reasonings=texts, targets=np.array(targets))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_a_picture_that_went_bad_costs_itself_and_is_named(train: FitImages, war
     for number in (3, 100, 333):
         images[number] = str(tmp_path / f"{number}.png")  # gone
     few = train.rows(np.arange(480) < 400)
-    broken = FitImages(ids=few.ids, images=images[:400], reasonings=few.reasonings, targets=few.targets)
+    broken = replace(few, images=images[:400])
     log: dict[int, dict[str, float]] = {}
     scorer = fit_in_process(loaded(warm_folder), broken, CONFIG, log.__setitem__)
     provenance = scorer.artifact.provenance
@@ -115,7 +115,7 @@ def test_a_picture_that_went_bad_costs_itself_and_is_named(train: FitImages, war
     assert provenance["num_images"] + provenance["num_held_out"] == 397
     assert log[2]["alignment/loss"] < log[1]["alignment/loss"]
     assert provenance["held_out"]["srcc"] > 0.85
-    gone = FitImages(ids=few.ids, images=["/gone.png"] * 400, reasonings=few.reasonings, targets=few.targets)
+    gone = replace(few, images=["/gone.png"] * 400)
     with pytest.raises(DataError, match=r"gone\.png"):
         fit_in_process(loaded(warm_folder), gone, CONFIG, log.__setitem__)
 
@@ -150,7 +150,7 @@ def test_each_ablation_of_the_head_is_one_key() -> None:
     assert unspread.scores.std() < 0.6 * start.scores.std()
 
 
-def test_held_out_slice_depends_on_the_set_of_ids_only() -> None:
+def test_held_out_slice_depends_on_the_set_of_contents_only() -> None:
     ids = [f"image {number}" for number in range(50)]
     chosen = {image_id for image_id, held in zip(ids, hold_out(ids, 0.2, 0), strict=True) if held}
     turned = {image_id for image_id, held in zip(ids[::-1], hold_out(ids[::-1], 0.2, 0), strict=True) if held}
@@ -158,8 +158,30 @@ def test_held_out_slice_depends_on_the_set_of_ids_only() -> None:
     assert len(chosen) == 10
     other = {image_id for image_id, held in zip(ids, hold_out(ids, 0.2, 1), strict=True) if held}
     assert other != chosen
-    with pytest.raises(DataError, match="at least 4 images, got 3"):
+    with pytest.raises(DataError, match=r"at least 4 images, .* got 3 images"):
         hold_out(ids[:3], 0.2, 0)
+
+
+def test_no_content_is_on_both_sides_of_the_held_out_slice() -> None:
+    contents = [f"reference {number % 30}" for number in range(240)]
+    held = hold_out(contents, 0.1, 0)
+    inside = {content for content, is_held in zip(contents, held, strict=True) if is_held}
+    outside = {content for content, is_held in zip(contents, held, strict=True) if not is_held}
+    assert not inside & outside
+    assert held.sum() == 24  # three of 30 references with 8 images each
+    with pytest.raises(DataError, match="got 9 images of 1 contents"):
+        hold_out(["same"] * 9, 0.1, 0)
+
+
+def test_a_tower_that_alignment_makes_worse_is_not_kept(train: FitImages, warm_folder: Path) -> None:
+    clip = loaded(warm_folder)
+    before = {name: value.clone() for name, value in clip.image.tower.state_dict().items()}
+    fast = {"learning_rate": 3.0, "projection_learning_rate": 3.0, "max_grad_norm": 1e9, "epochs": 2}
+    log: dict[int, dict[str, float]] = {}
+    fit_in_process(clip, train, ablated(alignment=fast), log.__setitem__)
+    probes = [log[epoch]["alignment/probe_srcc"] for epoch in (0, 1, 2)]
+    assert max(probes) == probes[0]
+    assert all(torch.equal(before[name], value) for name, value in clip.image.tower.state_dict().items())
 
 
 def test_more_vectors_than_images_is_named(train: FitImages) -> None:

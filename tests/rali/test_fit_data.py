@@ -34,6 +34,16 @@ def record(image_id: str, text_index: int, **changes: object) -> ReasoningRecord
     return dataclasses.replace(plain, **changes)
 
 
+def test_contents_are_those_of_the_annotation_or_of_names_that_tell_them() -> None:
+    records = [
+        record("I01_01_01.png", 0, dataset="kadid10k"),
+        record("I01_02_03.png", 0, dataset="kadid10k"),
+        record("a", 0, dataset="mine", content="scene"),
+        record("b", 0, dataset="mine"),
+    ]
+    assert fit_images(records, "teacher").contents == ["kadid10k/I01", "kadid10k/I01", "mine/scene", "mine/b"]
+
+
 def test_texts_are_grouped_by_image_in_their_order_and_failures_left_out() -> None:
     failed = record("c", 0, status="failed", reasoning=None, reason="broken")
     data = fit_images([record("b", 1), failed, record("a", 0, mapped_mos=1.5), record("b", 0)], "mos")

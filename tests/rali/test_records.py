@@ -78,5 +78,5 @@ def test_a_column_or_a_text_that_is_there_twice_is_refused() -> None:
     table = records_to_table([GOOD, BROKEN])
     with pytest.raises(DataError, match="annotation 3: text 1 of 'a' of 'd' is already at annotation 1"):
         table_to_records(records_to_table([GOOD, BROKEN, GOOD]))
-    with pytest.raises(DataError, match="column 18: the name 'mos' is already at an annotation file column 4"):
+    with pytest.raises(DataError, match="column 19: the name 'mos' is already at an annotation file column 5"):
         table_to_records(table.append_column("mos", table["mos"]))

@@ -28,12 +28,13 @@ SCHEMA = pa.schema(
         ("image_id", pa.large_string()),
         ("image_path", pa.large_string()),
         ("dataset", pa.large_string()),
+        ("content", pa.large_string()),
         ("mos", pa.float64()),
         ("mapped_mos", pa.float64()),
     ]
 )
 _CHUNK = 20_000  # rows that are Python objects at a time
-_Row = tuple[str, str, str, float | None, float | None]  # as `SCHEMA`
+_Row = tuple[str, str, str, str, float | None, float | None]  # as `SCHEMA`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class AnnotatedImage:
     image_id: str
     image_path: str
     dataset: str
+    content: str  # equal for images of the data set that show the same
     mos: float | None
     mapped_mos: float | None
 
@@ -139,14 +141,15 @@ def _rows(source: str, config: PicturesConfig) -> Iterator[_Row]:
 
 def _unlabelled(paths: Iterator[str] | Sequence[str], dataset: str) -> Iterator[_Row]:
     """Without an id of its own a picture goes by its path, whatever the job's working directory."""
-    return ((path, path, dataset, None, None) for path in paths)
+    return ((path, path, dataset, path, None, None) for path in paths)
 
 
 def _of_list(path: Path, dataset: str) -> Iterator[_Row]:
     folder = path.absolute().parent
     for _, record in read_table(path, ["path"]):
         file = located(folder, str(record["path"]))
-        yield str(record.get("image_id") or file), file, str(record.get("dataset") or dataset), None, None
+        name = str(record.get("image_id") or file)
+        yield name, file, str(record.get("dataset") or dataset), name, None, None
 
 
 def _of_manifest(path: Path, split: str | None) -> Iterator[_Row]:
@@ -156,4 +159,4 @@ def _of_manifest(path: Path, split: str | None) -> Iterator[_Row]:
         low, high = ranges[row.dataset]
         # Where all labels are one number it has no place on another scale.
         mapped = float(on_scale(row.mos, low, high, row.direction == "higher")) if low < high else None
-        yield row.image_id, row.path, row.dataset, row.mos, mapped
+        yield row.image_id, row.path, row.dataset, row.content, row.mos, mapped

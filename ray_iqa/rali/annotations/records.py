@@ -22,6 +22,7 @@ class ReasoningRecord:
     image_id: str
     image_path: str
     dataset: str
+    content: str | None = None
     mos: float | None
     mapped_mos: float | None
     teacher_score: float | None
@@ -47,6 +48,7 @@ RECORD_SCHEMA = pa.schema(
         _field("image_id", pa.string(), False, "unique within the data set"),
         _field("image_path", pa.string(), False, "where the picture lies"),
         _field("dataset", pa.string(), False, "labels compare within a data set only"),
+        _field("content", pa.string(), True, "equal for images of the data set that show the same; null where unknown"),
         _field("mos", pa.float64(), True, "label on the data set's own scale; null without labels"),
         _field("mapped_mos", pa.float64(), True, "label mapped linearly to 1-5, higher is better"),
         _field(
@@ -72,6 +74,9 @@ RECORD_SCHEMA = pa.schema(
 )
 
 
+_LATER = "content"  # the column that files of ray_iqa before 0.2 do not have
+
+
 def records_to_table(records: Iterable[ReasoningRecord]) -> pa.Table:
     """An Arrow table with ``RECORD_SCHEMA``."""
     return pa.Table.from_pylist([asdict(record) for record in records], schema=RECORD_SCHEMA)
@@ -85,6 +90,8 @@ def table_to_records(table: pa.Table) -> list[ReasoningRecord]:
             another type.
     """
     unique_columns(table.column_names, "an annotation file")
+    if _LATER not in table.column_names:
+        table = table.append_column(_LATER, pa.nulls(table.num_rows, pa.string()))
     missing = [name for name in RECORD_SCHEMA.names if name not in table.column_names]
     if missing:
         raise DataError(
@@ -108,7 +115,7 @@ def read_records(files: Iterable[str]) -> list[ReasoningRecord]:
     """
     tables = [read_columns(Path(file)) for file in files]
     try:
-        return table_to_records(pa.concat_tables(tables))
+        return table_to_records(pa.concat_tables(tables, promote_options="default"))
     except pa.ArrowException as error:
         raise DataError(f"files of annotations must have the same columns: {error}") from error
 

@@ -77,6 +77,7 @@ def _record(image: AnnotatedImage, text_index: int, policy_version: int, reason:
         image_id=image.image_id,
         image_path=image.image_path,
         dataset=image.dataset,
+        content=image.content,
         mos=image.mos,
         mapped_mos=image.mapped_mos,
         teacher_score=None,

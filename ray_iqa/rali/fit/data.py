@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ray_iqa.data.datasets.listing import known_dataset
 from ray_iqa.errors import DataError
 from ray_iqa.rali.annotations.records import ReasoningRecord, texts_by_image
 from ray_iqa.rali.model.preprocessing import ImageSource
@@ -17,6 +18,7 @@ class FitImages:
     """M training images with readable pictures, their reasonings and targets."""
 
     ids: Sequence[str]  # M, unique
+    contents: Sequence[str]  # M, equal for images that show the same
     images: Sequence[ImageSource]  # M
     reasonings: Sequence[Sequence[str]]  # M, at least one each
     targets: NDArray[np.float64]  # [M], 1 to 5
@@ -26,6 +28,7 @@ class FitImages:
         places = np.flatnonzero(chosen)
         return FitImages(
             ids=[self.ids[place] for place in places],
+            contents=[self.contents[place] for place in places],
             images=[self.images[place] for place in places],
             reasonings=[self.reasonings[place] for place in places],
             targets=self.targets[places],
@@ -51,6 +54,7 @@ def fit_images(records: Sequence[ReasoningRecord], target: Literal["mos", "teach
         )
     return FitImages(
         ids=["/".join(key) for key in grouped],
+        contents=[f"{own[0].dataset}/{_content(own[0])}" for own in grouped.values()],
         images=[own[0].image_path for own in grouped.values()],
         reasonings=[[record.reasoning or "" for record in own] for own in grouped.values()],
         targets=np.array([_target(own[0], target) for own in grouped.values()]),
@@ -86,6 +90,13 @@ class RecordedTexts:
     def embeddings(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The stored embeddings, [n, D]."""
         return np.array([self._vectors[text] for text in texts], dtype=np.float32)
+
+
+def _content(record: ReasoningRecord) -> str:
+    """What an image shows, of annotations without contents as the name of a public dataset's image tells it."""
+    public = known_dataset(record.dataset)
+    told = None if record.content or public is None else public.content_of(record.image_id)
+    return record.content or told or record.image_id
 
 
 def _target(record: ReasoningRecord, target: Literal["mos", "teacher"]) -> float:

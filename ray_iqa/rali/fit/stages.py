@@ -1,5 +1,6 @@
 """The three stages, in one process or on each of many workers that share stage 1."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -25,17 +26,33 @@ Log = Callable[[int, dict[str, float]], None]
 """Called with an epoch (0 is before stage 1) and its ``alignment/*`` figures."""
 
 
-def hold_out(ids: Sequence[str], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """True for the images of the held-out slice [M]; it depends on the set of ids, not on their order.
+def hold_out(contents: Sequence[str], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """True for the images of the held-out slice [M], all images of some contents.
+
+    It depends on the set of contents and their numbers of images, not on the order, and has ``fraction`` of the images
+    or a content more.
+
+    Args:
+        contents: of the images, [M].
+        fraction: of the images.
+        seed: of the choice.
 
     Raises:
-        DataError: too few images for at least two on both sides.
+        DataError: too few images or contents for at least two images on both sides.
     """
-    count = max(2, round(fraction * len(ids)))
-    if len(ids) - count < 2:
-        raise DataError(f"a fit needs at least 4 images, got {len(ids)}")
-    chosen = set(sorted(ids, key=lambda image_id: derive_seed(seed, "held out", image_id))[:count])
-    return np.array([image_id in chosen for image_id in ids])
+    num_images = Counter(contents)
+    count = max(2, round(fraction * len(contents)))
+    chosen: set[str] = set()
+    for content in sorted(num_images, key=lambda content: derive_seed(seed, "held out", content)):
+        if sum(num_images[each] for each in chosen) < count:
+            chosen.add(content)
+    held = np.array([content in chosen for content in contents])
+    if (~held).sum() < 2:
+        raise DataError(
+            f"a fit needs at least 4 images, and two of them that show other contents than the held-out ones; got "
+            f"{len(contents)} images of {len(num_images)} contents"
+        )
+    return held
 
 
 class RaliFit:
@@ -63,7 +80,7 @@ class RaliFit:
         team: Team | None = None,
     ) -> None:
         self._clip, self._config, self._team = clip, config, team or Team()
-        held = hold_out(data.ids, config.validation_fraction, config.seed)
+        held = hold_out(data.contents, config.validation_fraction, config.seed)
         self._train, self._held_out = data.rows(~held), data.rows(held)
         self.alignment: AlignmentRun | None = None
         if config.alignment.enabled:
@@ -96,6 +113,7 @@ class RaliFit:
             "config": self._config.model_dump(mode="json"),
             "num_images": len(train.ids),
             "num_held_out": len(held_out.ids),
+            "num_held_out_contents": len(set(held_out.contents)),
             "held_out": figures,
             "failed": {
                 name: _reason(encoder, image)
