@@ -86,7 +86,7 @@ def _score(
 
 
 def score_files(files: Sequence[str | Path], model: str, device: str, precision: Precision = "fp32") -> list[ScoreRow]:
-    """One row per file, in their order, with a progress bar on standard error."""
+    """One row per file, in their order; a progress bar and what the scorer cannot see go to standard error."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -108,6 +108,7 @@ def score_files(files: Sequence[str | Path], model: str, device: str, precision:
                     )
                 )
             progress.advance(bar, len(batch))
+    sys.stderr.write(f"{Path(model).name}: {scorer.artifact.encoder.preprocessing.limit}\n")
     return rows
 
 

@@ -106,7 +106,7 @@ def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> 
 
 
 def cut_squares(pictures: pa.Table, cut: SquareCut) -> pa.Table:
-    """Add ``square``, what the tower looks at [3, size, size]; a broken picture gets a ``reason`` instead."""
+    """Add ``square``, what the tower looks at; a broken picture gets a ``reason`` instead."""
     found = [cut.square_or_reason(path) for path in pictures.column("image_path").to_pylist()]
     squares = [None if isinstance(each, str) else each.tobytes() for each in found]
     reasons = [each if isinstance(each, str) else None for each in found]
@@ -126,10 +126,10 @@ class ScoreWriter:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Squares -> one row about the file that their scores are in."""
-        size = self._scorer.artifact.encoder.preprocessing.size
+        shape = self._scorer.artifact.encoder.preprocessing.shape
         squares = bytearray(b"".join(filter(None, batch.column("square").to_pylist())))  # torch wants them writable
         with self._traced_call():
-            found = iter(self._scorer.score_centres(np.frombuffer(squares, np.uint8).reshape(-1, 3, size, size)))
+            found = iter(self._scorer.score_centres(np.frombuffer(squares, np.uint8).reshape(-1, *shape)))
         scores = [
             next(found) if reason is None else Verdict(value=None, reason=reason)
             for reason in batch.column("reason").to_pylist()

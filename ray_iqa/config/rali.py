@@ -92,6 +92,9 @@ class RaliFitConfig(Section):
     """Reasonings per image used for alignment; 1 is the paper's ablation without seed augmentation."""
     validation_fraction: float = Field(default=0.1, gt=0.0, lt=0.5)
     """Share of the training images held out to choose the epoch and to stop fine-tuning."""
+    crops: NonNegativeInt = 0
+    """Squares of each picture's own pixels that the scorer looks at beside the whole picture at its tower's size; 0 is
+    the paper's scorer. They show fine detail of pictures much larger than the tower, and each costs as much again."""
     temperature: PositiveFloat = 0.07
     """Of the softmax over basis vectors."""
     alignment: AlignmentConfig = AlignmentConfig()

@@ -87,7 +87,7 @@ class RaliScorer:
         return rows
 
     def score_centres(self, centres: "NDArray[np.uint8]", batch_size: int = 64) -> list[Verdict]:
-        """As `score`, of writable [n, 3, size, size], which `Preprocessing.centre` has cut elsewhere."""
+        """As `score`, of writable [n, *`Preprocessing.shape`], which `Preprocessing.centre` has cut elsewhere."""
         import torch
 
         slices = (centres[start : start + batch_size] for start in range(0, len(centres), batch_size))
@@ -110,9 +110,10 @@ class RaliScorer:
     def _features(self, pixels: "Tensor") -> "Tensor":
         import torch
 
+        from ray_iqa.rali.model.encoders import pooled
+
         dtype = torch.bfloat16 if self._precision == "bf16" else pixels.dtype
-        features: Tensor = self._tower(pixels.to(dtype, memory_format=torch.channels_last)).to(self._head.scores.dtype)
-        return features
+        return pooled(self._tower, pixels.to(dtype, memory_format=torch.channels_last)).to(self._head.scores.dtype)
 
     def _scores(self, pixels: "Tensor") -> "Tensor":
         scores: Tensor = self._head(self._features(pixels))

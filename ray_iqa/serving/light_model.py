@@ -23,7 +23,7 @@ class LightModel:
         from ray_iqa.rali.scorer import RaliScorer  # torch: only where a light scorer is served
 
         self._scorer = RaliScorer.load(config.artifact, config.device, config.precision)
-        self._tower_pixels = self._scorer.artifact.encoder.preprocessing.size**2
+        self._tower_pixels = self._scorer.artifact.encoder.preprocessing.num_pixels
         self._max_batch_pixels = config.max_batch_pixels
         rounded = "" if config.precision == "fp32" else f"-{config.precision}"
         digest = content_digest(Path(config.artifact) / name for name in (CARD, TENSORS))

@@ -79,6 +79,7 @@ class RaliFit:
         text_source: TextSource | None = None,
         team: Team | None = None,
     ) -> None:
+        clip = clip.with_crops(config.crops)
         self._clip, self._config, self._team = clip, config, team or Team()
         held = hold_out(data.contents, config.validation_fraction, config.seed)
         self._train, self._held_out = data.rows(~held), data.rows(held)

@@ -16,15 +16,16 @@ _OPSET = 18
 def export_onnx(scorer: RaliScorer, file: str | Path) -> None:
     """Write ``file``; needs the packages ``onnx`` and ``onnxscript``.
 
-    The graph has one input ``images``, float32 [n, 3, S, S] in [0, 1], resized and cropped already, with any n, and
-    one output ``scores``, float32 [n]. Normalisation is part of the graph, decoding and resizing are not.
+    The graph has one input ``images``, float32 [n, 3 V, S, S] in [0, 1], the V views of n pictures (one, but for
+    scorers that were fitted with crops), resized and cropped already, and one output ``scores``, float32 [n].
+    Normalisation is part of the graph, decoding and resizing are not.
     """
     graph = ScoringNetwork(scorer.artifact).eval()
-    size, device = graph.preprocessing.size, next(graph.parameters()).device
+    shape, device = graph.preprocessing.shape, next(graph.parameters()).device
     with whole_file(file) as partial:
         torch.onnx.export(
             graph,
-            (torch.rand(2, 3, size, size, device=device),),
+            (torch.rand(2, *shape, device=device),),
             partial,
             input_names=[INPUT],
             output_names=[OUTPUT],

@@ -18,7 +18,7 @@ from ray_iqa.config.load import error_sentences
 from ray_iqa.config.section import Section
 from ray_iqa.errors import DataError
 from ray_iqa.files import reading, whole_file, write_text
-from ray_iqa.rali.model.encoders import Architecture, ImageEncoder, build_tower
+from ray_iqa.rali.model.encoders import Architecture, ImageEncoder, build_tower, pooled
 from ray_iqa.rali.model.head import RaliHead
 from ray_iqa.rali.model.preprocessing import Preprocessing
 
@@ -58,7 +58,7 @@ class ScoringNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores, higher is better."""
-        scores: Tensor = self.head(self.tower(self.preprocessing.normalised(images)).to(self.head.scores.dtype))
+        scores: Tensor = self.head(pooled(self.tower, self.preprocessing.normalised(images)).to(self.head.scores.dtype))
         return scores
 
 

@@ -5,7 +5,7 @@ open_clip is imported inside functions: it takes seconds, and nothing needs it b
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,21 @@ class ImageEncoder:
         """Features [M, D] of pictures, not normalised, in their order; NaN for a picture that cannot be read."""
         self.tower.eval()
         parameter = next(self.tower.parameters())
-        unread = torch.full((3, self.preprocessing.size, self.preprocessing.size), torch.nan)
+        unread = torch.full(self.preprocessing.shape, torch.nan)
         rows = [np.empty((0, self.architecture.embed_dim), np.float32)]
         with torch.inference_mode():
             for start in range(0, len(images), batch_size):
                 centres = map(self.preprocessing.centre_or_reason, images[start : start + batch_size])
                 pixels = self.preprocessing.batch([unread if isinstance(each, str) else each for each in centres])
-                rows.append(self.tower(pixels.to(parameter.device)).float().cpu().numpy())
+                rows.append(pooled(self.tower, pixels.to(parameter.device)).float().cpu().numpy())
         return np.concatenate(rows)
+
+
+def pooled(tower: nn.Module, pixels: Tensor) -> Tensor:
+    """Features [n, D] of pictures with V views each, [n, 3 V, S, S]: means over the views."""
+    num_pictures, channels, *square = pixels.shape
+    features: Tensor = tower(pixels.reshape(-1, 3, *square))
+    return features.reshape(num_pictures, channels // 3, -1).mean(dim=1)
 
 
 class TextEncoder:
@@ -104,6 +111,11 @@ class Clip:
     config: dict[str, Any]  # open_clip's own dictionary that builds the model
     image: ImageEncoder
     text: TextEncoder
+
+    def with_crops(self, crops: int) -> "Clip":
+        """The same towers, of which the one of images looks at so many squares beside the whole picture."""
+        preprocessing = self.image.preprocessing.model_copy(update={"crops": crops})
+        return replace(self, image=replace(self.image, preprocessing=preprocessing))
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that `load_clip` and open_clip read."""

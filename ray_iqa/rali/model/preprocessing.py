@@ -48,7 +48,7 @@ class Preprocessing(SquareCut):
             raise ConfigError(f"the backbone needs preprocessing that is not supported: {settings}") from error
 
     def pixels(self, source: ImageSource) -> Tensor:
-        """The centre of a picture as the tower takes it: float32 [3, size, size], normalised.
+        """The views of a picture as the tower takes them: float32 ``shape``, normalised.
 
         Raises:
             DataError: the picture is broken, or an array or tensor has another type, shape or range.
@@ -56,7 +56,7 @@ class Preprocessing(SquareCut):
         return self.batch([self.centre(source)])[0]
 
     def centre(self, source: ImageSource) -> Tensor:
-        """The first half of `pixels`: uint8 [3, size, size], of a float tensor float32 in [0, 1]; raises as that."""
+        """The first half of `pixels`: uint8 ``shape``, of a float tensor float32 in [0, 1]; raises as that."""
         if isinstance(source, Tensor):
             return self.resized(_checked(source)[None])[0]
         return torch.from_numpy(self.square(source))
@@ -69,7 +69,7 @@ class Preprocessing(SquareCut):
             return str(error)
 
     def batch(self, centres: Sequence[Tensor]) -> Tensor:
-        """The other half, of n pictures on one device: float32 [n, 3, size, size], normalised."""
+        """The other half, of n pictures on one device: float32 [n, *shape], normalised."""
         in_unit_range = [each.float().div(255) if each.dtype == torch.uint8 else each for each in centres]
         return self.normalised(torch.stack(in_unit_range))
 
@@ -80,24 +80,28 @@ class Preprocessing(SquareCut):
         return self.batch([torch.from_numpy(self.random_square(source, rng))])[0]
 
     def resized(self, images: Tensor) -> Tensor:
-        """Resize and centre crop with gradients: [n, 3, H, W] in [0, 1] -> [n, 3, size, size] in [0, 1]."""
+        """Resize and cut with gradients: [n, 3, H, W] in [0, 1] -> [n, *shape] in [0, 1]."""
         height, width = images.shape[-2:]
+        places = [(round(left), round(top)) for left, top in self.places(height, width)]
+        crops = [images[..., y : y + self.size, x : x + self.size] for x, y in places]
         new_height, new_width = self._target(height, width)
         if (new_height, new_width) != (height, width):
             images = torch.nn.functional.interpolate(
                 images, (new_height, new_width), mode=self.interpolation, antialias=True, align_corners=False
             ).clamp(0, 1)  # the filters overshoot at edges; 8-bit resampling clips as well
         top, left = round((new_height - self.size) / 2), round((new_width - self.size) / 2)
-        return images[..., top : top + self.size, left : left + self.size]
+        whole = images[..., top : top + self.size, left : left + self.size]
+        return torch.cat([whole, *crops, *[whole] * (self.crops - len(crops))], dim=1)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """[n, 3, S, S] in [0, 1] -> the tower's own range."""
-        mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        """[n, 3 V, S, S] of V views in [0, 1] -> the tower's own range."""
+        views = images.shape[1] // 3
+        mean, std = (images.new_tensor(values).repeat(views).view(-1, 1, 1) for values in (self.mean, self.std))
         return (images - mean) / std
 
     def squares(self) -> SquareCut:
         """The part of it that needs no torch, for processes that only decode."""
-        return SquareCut(size=self.size, resize=self.resize, interpolation=self.interpolation)
+        return SquareCut(size=self.size, resize=self.resize, interpolation=self.interpolation, crops=self.crops)
 
 
 def _checked(image: Tensor) -> Tensor:
