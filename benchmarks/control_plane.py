@@ -51,7 +51,7 @@ class ReadyWorker:
         self,
         images: Sequence[LabelledImage],
         spec: SamplingSpec,
-        leave: int = 0,  # noqa: ARG002 - the contract
+        max_unfinished: int = 0,  # noqa: ARG002 - the contract
     ) -> tuple[list[RolloutGroup], float]:
         """K completions for each image, their scores random."""
         rng = np.random.default_rng(len(images))

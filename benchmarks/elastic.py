@@ -60,7 +60,7 @@ class SleepingWorker:
         self,
         images: Sequence[LabelledImage],
         spec: SamplingSpec,
-        leave: int = 0,  # noqa: ARG002 - the contract
+        max_unfinished: int = 0,  # noqa: ARG002 - the contract
     ) -> tuple[list[RolloutGroup], float]:
         """One empty completion per image."""
         seconds = len(images) * self._seconds_per_image * spec.max_tokens / LONG

@@ -26,7 +26,7 @@ from transformers import AutoModelForImageTextToText
 from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
-from ray_iqa.policy.logprobs import TokenRows, TokenScorer
+from ray_iqa.policy.logprobs import TokenLogprobs, TokenRows
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 from ray_iqa.types import TrainingBatch, TrainingGroup
 
@@ -35,11 +35,11 @@ SIDES = ("chunked", "naive")
 MIB = 2**20
 
 
-class WholeLogits(TokenScorer):
+class WholeLogits(TokenLogprobs):
     """Logits and log-probabilities of every token over the whole vocabulary at once."""
 
     def forward(self, rows: TokenRows) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `TokenScorer.forward`; the entropies are zeros."""
+        """See `TokenLogprobs.forward`; the entropies are zeros."""
         logits = self.transformer(**rows.inputs, use_cache=False).logits.float()  # [R, L, vocabulary]
         logprobs = logits.log_softmax(dim=-1).flatten(0, 1)[rows.predictors, rows.targets]
         return logprobs, torch.zeros_like(logprobs)

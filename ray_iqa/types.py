@@ -40,13 +40,13 @@ class LabelledImage:
     mos: float
     mos_std: float | None
     higher_is_better: bool
-    group_id: str | None = None  # scene, in the few datasets whose labels are comparable inside a scene only
+    scene_id: str | None = None  # scene, in the few datasets whose labels are comparable inside a scene only
     content: str | None = None  # shared by the versions of one scene or reference
 
     @property
     def label_scale(self) -> tuple[str, str]:
         """The dataset, and the scene where it has scenes."""
-        return self.dataset, self.group_id or ""
+        return self.dataset, self.scene_id or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

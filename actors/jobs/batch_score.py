@@ -23,7 +23,7 @@ from ray_iqa.evaluation.records import SCORE_FIELDS, score_columns
 from ray_iqa.files import write_text
 from ray_iqa.rali.annotations.parquet_parts import PartFiles, write_hidden
 from ray_iqa.rali.annotations.pictures import blocks, read_pictures, without
-from ray_iqa.rali.model.crops import SquareCut
+from ray_iqa.rali.model.crops import ImageCrop
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.runs.digests import model_digest
 from ray_iqa.runs.directory import RunDirectory
@@ -105,7 +105,7 @@ def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> 
     write_text(file, json.dumps(manifest, indent=2) + "\n")
 
 
-def cut_squares(pictures: pa.Table, cut: SquareCut) -> pa.Table:
+def cut_squares(pictures: pa.Table, cut: ImageCrop) -> pa.Table:
     """Add ``square``, what the tower looks at; a broken picture gets a ``reason`` instead."""
     found = [cut.square_or_reason(path) for path in pictures.column("image_path").to_pylist()]
     squares = [None if isinstance(each, str) else each.tobytes() for each in found]

@@ -122,7 +122,7 @@ class RolloutPool:
         work = StepWork(images, rollout.max_num_seqs, spec.num_completions, self._preparers)
         while not work.is_done():
             for part in work.hand_out(self._fleet.ready()):
-                call = part.worker.handle.sample.remote(part.images, spec, part.leave)
+                call = part.worker.handle.sample.remote(part.images, spec, part.max_unfinished)
                 self._fleet.send(part.worker, call, rollout.sample_deadline_s)
             self._queue.set(work.num_waiting)
             for outcome in self._fleet.wait():

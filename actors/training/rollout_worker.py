@@ -35,11 +35,11 @@ class RolloutWorker:
             self._sampler = VllmSampler(*self._settings)
 
     def sample(
-        self, images: Sequence[LabelledImage], spec: SamplingSpec, leave: int = 0
+        self, images: Sequence[LabelledImage], spec: SamplingSpec, max_unfinished: int = 0
     ) -> tuple[list[RolloutGroup], float]:
         """See `VllmSampler.sample`; beside the groups the seconds this worker took."""
         began = time.perf_counter()
-        groups = self._sampler.sample(images, spec, leave)
+        groups = self._sampler.sample(images, spec, max_unfinished)
         return groups, time.perf_counter() - began
 
     def prepare(self, images: Sequence[LabelledImage]) -> None:

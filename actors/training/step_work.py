@@ -20,7 +20,7 @@ class Part:
 
     worker: Worker
     images: Sequence[LabelledImage]
-    leave: int  # the call comes back when at most so many completions are unfinished
+    max_unfinished: int  # the call comes back when at most so many completions are unfinished
 
 
 class StepWork:
@@ -104,8 +104,11 @@ class StepWork:
             self._returning.discard(worker)
         else:
             self._returning.add(worker)
-        leaves = [self._slots] * (len(parts) - 1) + [0 if is_last else self._slots]
-        return [Part(worker=worker, images=images, leave=leave) for images, leave in zip(parts, leaves, strict=True)]
+        limits = [self._slots] * (len(parts) - 1) + [0 if is_last else self._slots]
+        return [
+            Part(worker=worker, images=images, max_unfinished=limit)
+            for images, limit in zip(parts, limits, strict=True)
+        ]
 
     def _take(self, worker: Worker, count: int) -> list[LabelledImage]:
         """What the worker has prepared, then from the end of the longest queue: its preparer comes there last."""

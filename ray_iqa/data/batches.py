@@ -93,5 +93,5 @@ class ImageBatches:
 
 
 def _name(image: LabelledImage) -> str:
-    scene = "" if image.group_id is None else f"scene {image.group_id!r} of "
+    scene = "" if image.scene_id is None else f"scene {image.scene_id!r} of "
     return f"{scene}dataset {image.dataset!r}"

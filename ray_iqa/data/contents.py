@@ -31,10 +31,10 @@ def with_contents(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
 def without_contents(rows: Sequence[ManifestRow]) -> str | None:
     """Why the rows of one dataset, as `with_contents` leaves them, cannot be told apart by what they show; else None.
 
-    A public dataset that shows its contents several times needs a ``ref_id`` or a ``group_id`` in every row, and so
+    A public dataset that shows its contents several times needs a ``ref_id`` or a ``scene_id`` in every row, and so
     does one whose names are those of such a dataset.
     """
-    lacking = [row for row in rows if row.ref_id is None and row.group_id is None]
+    lacking = [row for row in rows if row.ref_id is None and row.scene_id is None]
     public = _public(rows)
     if not lacking or public is None or not public.repeats_contents:
         return None

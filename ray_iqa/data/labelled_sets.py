@@ -81,5 +81,5 @@ def check_union(name: str, images: Sequence[LabelledImage]) -> None:
     once(pictures, f"in the sources of dataset {name!r} image_id {{!r}}")
     if len({image.higher_is_better for image in images}) > 1:
         raise DataError(f"the sources of dataset {name!r} must agree on direction, but some say higher and some lower")
-    if len({image.group_id is None for image in images}) > 1:
-        raise DataError(f"either all rows of dataset {name!r} must have a group_id or none")
+    if len({image.scene_id is None for image in images}) > 1:
+        raise DataError(f"either all rows of dataset {name!r} must have a scene_id or none")

@@ -27,7 +27,7 @@ class ManifestRow:
     image_id: str  # unique within the dataset
     path: str  # absolute, or relative to the manifest's folder
     ref_id: str | None = None  # content shown; a split by content keeps it together
-    group_id: str | None = None  # scene, where labels are comparable inside a scene only
+    scene_id: str | None = None  # scene, where labels are comparable inside a scene only
     distortion: str | None = None
     level: int | None = None  # 0 is pristine
     mos: float
@@ -41,7 +41,7 @@ class ManifestRow:
     @property
     def content(self) -> str:
         """Reference, else scene, else the image itself: what a split keeps together; unique within the dataset."""
-        return self.ref_id or self.group_id or self.image_id
+        return self.ref_id or self.scene_id or self.image_id
 
 
 def rows_of_split(rows: Sequence[ManifestRow], split: str | None, source: str | Path) -> list[ManifestRow]:
@@ -82,7 +82,7 @@ def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: val
         image_id=required_text(record, "image_id", place),
         path=required_text(record, "path", place),
         ref_id=_text(record, "ref_id", place),
-        group_id=_text(record, "group_id", place),
+        scene_id=_scene(record, place),
         distortion=_text(record, "distortion", place),
         level=_count(record, "level", place),
         mos=mos,
@@ -95,6 +95,14 @@ def parse_row(record: Mapping[str, Any], place: str) -> ManifestRow:  # Any: val
     )
     _check_scale(row, place)
     return row
+
+
+def _scene(record: Mapping[str, Any], place: str) -> str | None:  # Any: as `parse_row`
+    """The scene, by the name of its column or by the one that it had before 0.2."""
+    scene, before = _text(record, "scene_id", place), _text(record, "group_id", place)
+    if scene is not None and before is not None and scene != before:
+        raise DataError(f"{place}: scene_id was called group_id before; they must agree, got {scene!r} and {before!r}")
+    return scene or before
 
 
 def unique_rows(placed: Iterable[tuple[str, ManifestRow]]) -> list[ManifestRow]:
@@ -127,7 +135,7 @@ def labelled_image(row: ManifestRow) -> LabelledImage:
         mos=row.mos,
         mos_std=row.mos_std,
         higher_is_better=row.direction == "higher",
-        group_id=row.group_id,
+        scene_id=row.scene_id,
         content=row.content,
     )
 

@@ -26,7 +26,7 @@ def ceiling(rows: Sequence[ManifestRow], num_ratings: int | None, seed: int) -> 
     """
     name = rows[0].dataset
     stds = [row.mos_std for row in rows if row.mos_std is not None]
-    if rows[0].group_id is not None:
+    if rows[0].scene_id is not None:
         return f"{name}: no {_NEEDS_NOISE}, its labels are comparable inside scenes only."
     if len(stds) < len(rows) or len(rows) < 2:
         return f"{name}: no {_NEEDS_NOISE}, for they need mos_std for every image."

@@ -54,7 +54,7 @@ def difference(
     if len(both) < 3:
         return replace(empty, note="Fewer than three images that both predicted.")
     ours, theirs = [a for a, _ in both], [b for _, b in both]
-    compare = _pooled if ours[0].group_id is None else _over_scenes
+    compare = _pooled if ours[0].scene_id is None else _over_scenes
     try:
         return compare(empty, ours, theirs, seed, -tolerance)
     except StatisticsError as error:
@@ -97,7 +97,7 @@ def _over_scenes(
     empty: Difference, first: Sequence[PredictionRow], second: Sequence[PredictionRow], seed: int, null: float
 ) -> Difference:
     known = labels(first)
-    scenes = [row.group_id or "" for row in first]
+    scenes = [row.scene_id or "" for row in first]
     reports = [
         groupwise(predictions(rows), known.mos, scenes, higher_is_better=known.higher_is_better)
         for rows in (first, second)

@@ -72,14 +72,14 @@ def measure(rows: Sequence[PredictionRow], decoding: str, seed: int, num_ratings
         model=rows[0].model,
         dataset=rows[0].dataset,
         decoding=decoding,
-        protocol="pooled" if rows[0].group_id is None else "mean over scenes",
+        protocol="pooled" if rows[0].scene_id is None else "mean over scenes",
         n=len(found),
         n_failed=len(rows) - len(found),
         n_ties=round(tie_share(found) * pairs) if pairs else 0,
         n_distinct=len(np.unique(found)),
     )
     try:
-        if rows[0].group_id is None:
+        if rows[0].scene_id is None:
             return _pooled(empty, rows, labels(rows, num_ratings), seed)
         return _over_scenes(empty, rows, seed)
     except StatisticsError as error:
@@ -175,7 +175,7 @@ def _groupwise(rows: Sequence[PredictionRow], statistic: Statistic, seed: int) -
     return groupwise(
         predictions(rows),
         known.mos,
-        [row.group_id or "" for row in rows],
+        [row.scene_id or "" for row in rows],
         statistic=statistic,
         higher_is_better=known.higher_is_better,
         seed=seed,

@@ -3,10 +3,10 @@
 An evaluation folder holds ``predictions.parquet`` and ``results.json``; reports and comparisons read both.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -27,7 +27,7 @@ class PredictionRow:
     dataset: str
     image_id: str
     image_path: str
-    group_id: str | None = None  # scene, where labels are comparable inside a scene only
+    scene_id: str | None = None  # scene, where labels are comparable inside a scene only
     ref_id: str | None = None
     distortion: str | None = None
     level: int | None = None
@@ -47,7 +47,7 @@ class PredictionRow:
     @property
     def content(self) -> str:
         """As `ManifestRow.content`."""
-        return self.ref_id or self.group_id or self.image_id
+        return self.ref_id or self.scene_id or self.image_id
 
     @property
     def oriented_mos(self) -> float | None:
@@ -85,7 +85,7 @@ def prediction_rows(model: str, labelled: LabelledSet, found: Sequence[Verdict])
             dataset=row.dataset,
             image_id=row.image_id,
             image_path=row.path,
-            group_id=row.group_id,
+            scene_id=row.scene_id,
             ref_id=row.ref_id,
             distortion=row.distortion,
             level=row.level,
@@ -112,6 +112,11 @@ def write_predictions(folder: Path, rows: Iterable[PredictionRow]) -> Path:
     return folder / PREDICTIONS
 
 
+def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:  # Any: values as the file types them
+    """``scene_id`` was called ``group_id`` before 0.2."""
+    return {"scene_id" if name == "group_id" else name: value for name, value in row.items()}
+
+
 def read_predictions(folder: Path) -> list[PredictionRow]:
     """Rows of ``predictions.parquet``, in their order.
 
@@ -122,7 +127,7 @@ def read_predictions(folder: Path) -> list[PredictionRow]:
     if not file.is_file():
         raise DataError(f"{folder} must be a folder written by ray-iqa eval, it has no {PREDICTIONS}")
     try:
-        rows = [(place, PredictionRow(**row)) for place, row in read_table(file)]
+        rows = [(place, PredictionRow(**_renamed(row))) for place, row in read_table(file)]
     except TypeError as error:
         raise DataError(f"{file} is not a table of predictions: {error}") from error
     found = ((place, (row.image_id, row.dataset, row.model), row) for place, row in rows)

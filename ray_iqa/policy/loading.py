@@ -12,18 +12,18 @@ from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.policy.group_attention import SHARED_PREFIX_FAMILIES
-from ray_iqa.policy.logprobs import TokenScorer
+from ray_iqa.policy.logprobs import TokenLogprobs
 from ray_iqa.policy.vision_kernels import speed_up_vision
 
 logger = logging.getLogger(__name__)
 
 
-def load_policy(policy: PolicyConfig, learner: DeepSpeedLearnerConfig) -> TokenScorer:
+def load_policy(policy: PolicyConfig, learner: DeepSpeedLearnerConfig) -> TokenLogprobs:
     """The policy in training mode, with whatever ``learner`` says is not trained frozen."""
     return trainable(load_transformer(policy), learner)
 
 
-def trainable(model: PreTrainedModel, learner: DeepSpeedLearnerConfig) -> TokenScorer:
+def trainable(model: PreTrainedModel, learner: DeepSpeedLearnerConfig) -> TokenLogprobs:
     """As `load_policy`, for a model at hand."""
     if learner.trained_part != "everything":
         train_vision = learner.trained_part == "vision_tower"
@@ -32,13 +32,13 @@ def trainable(model: PreTrainedModel, learner: DeepSpeedLearnerConfig) -> TokenS
     if learner.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if learner.lora is None:
-        return TokenScorer(model.train())
-    return TokenScorer(_with_adapters(model, learner.lora, learner.trained_part).train())
+        return TokenLogprobs(model.train())
+    return TokenLogprobs(_with_adapters(model, learner.lora, learner.trained_part).train())
 
 
-def load_reference(policy: PolicyConfig) -> TokenScorer:
+def load_reference(policy: PolicyConfig) -> TokenLogprobs:
     """A frozen copy of the initial policy."""
-    return TokenScorer(load_transformer(policy).requires_grad_(False).eval())
+    return TokenLogprobs(load_transformer(policy).requires_grad_(False).eval())
 
 
 def load_transformer(policy: PolicyConfig) -> Any:  # noqa: ANN401 - model classes differ by family
@@ -78,7 +78,7 @@ def vision_tower(model: PreTrainedModel) -> torch.nn.Module:
     return tower
 
 
-def shares_prefix(scorer: TokenScorer, learner: DeepSpeedLearnerConfig) -> bool:
+def shares_prefix(scorer: TokenLogprobs, learner: DeepSpeedLearnerConfig) -> bool:
     """Whether prompts run once per group; says so when the family cannot."""
     if scorer.can_share_prompts:
         return learner.share_prefix

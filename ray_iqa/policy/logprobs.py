@@ -41,7 +41,7 @@ class TokenRows:
         )
 
 
-class TokenScorer(nn.Module):
+class TokenLogprobs(nn.Module):
     """A vision-language model that answers with log-probabilities of completion tokens.
 
     The vocabulary is never materialised for all tokens: only hidden states of completion tokens reach the
@@ -80,7 +80,7 @@ class LogprobHead(nn.Module):
         self.weight, self.bias = output_layer.weight, output_layer.bias
 
     def forward(self, hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `TokenScorer.forward`; ``hidden`` is [N, H]."""
+        """See `TokenLogprobs.forward`; ``hidden`` is [N, H]."""
         chunks = zip(torch.split(hidden, _CHUNK_TOKENS), torch.split(targets, _CHUNK_TOKENS), strict=True)
         scored = [self._score_recomputed(part, target) for part, target in chunks]
         logprobs, entropies = zip(*scored, strict=True)

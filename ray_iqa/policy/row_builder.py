@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ray_iqa.policy.logprobs import TokenRows, TokenScorer
+from ray_iqa.policy.logprobs import TokenLogprobs, TokenRows
 from ray_iqa.policy.loss import TokenTerms, response_weights
 from ray_iqa.policy.token_rows import EncodedGroup, separate_rows, shared_prefix_rows
 from ray_iqa.types import TrainingGroup
@@ -17,7 +17,7 @@ from ray_iqa.types import TrainingGroup
 class RowBuilder:
     """Lays groups out for one model on one device."""
 
-    scorer: TokenScorer
+    scorer: TokenLogprobs
     share_prefix: bool
     device: torch.device
 

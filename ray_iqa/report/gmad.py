@@ -39,7 +39,7 @@ class AdversarialPair:
     def labels_side_with_attacker(self) -> bool | None:
         """Whether the attacker's better image has the better label; None without labels or where they are equal."""
         better, worse = self.attacker
-        if better.mos is None or worse.mos is None or better.mos == worse.mos or better.group_id != worse.group_id:
+        if better.mos is None or worse.mos is None or better.mos == worse.mos or better.scene_id != worse.scene_id:
             return None
         return (better.mos > worse.mos) == (better.direction == "higher")
 

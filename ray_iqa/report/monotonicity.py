@@ -89,7 +89,7 @@ def level_curve(rows: Sequence[PredictionRow]) -> LevelCurve | None:
     scores = [[row.score for row in own if row.score is not None] for own in at]
     means = [float(np.mean(own)) for own in scores]
     right, num_pairs, within_content = _pairs(scored, [row.score for row in scored])
-    labels = [row.oriented_mos for row in scored if row.group_id is None]  # scenes have scales of their own
+    labels = [row.oriented_mos for row in scored if row.scene_id is None]  # scenes have scales of their own
     known = len(labels) == len(scored) and None not in labels
     return LevelCurve(
         levels=tuple(levels),

@@ -53,7 +53,7 @@ def _panel(axes: Axes, rows: Sequence[PredictionRow]) -> None:
     mos = np.array([row.mos for row in rows], dtype=np.float64)
     axes.scatter(scores, mos, s=5, alpha=0.45, linewidths=0, color=COLOURS[0], rasterized=len(rows) > MAX_VECTOR_POINTS)
     sign = 1.0 if rows[0].direction == "higher" else -1.0
-    scenes = [row.group_id for row in rows if row.group_id is not None]
+    scenes = [row.scene_id for row in rows if row.scene_id is not None]
     if scenes:
         axes.text(0.03, 0.97, _per_scene(scores, sign * mos, scenes), transform=axes.transAxes, va="top", fontsize=7)
         return

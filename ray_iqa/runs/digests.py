@@ -13,7 +13,7 @@ _WINDOWS, _WINDOW_BYTES = 128, 2**16
 def images_digest(images: Iterable[LabelledImage]) -> str:
     """Of names and labels, in any order; pictures may lie anywhere and are not read."""
     rows = [
-        (image.dataset, image.image_id, image.mos, image.mos_std, image.higher_is_better, image.group_id)
+        (image.dataset, image.image_id, image.mos, image.mos_std, image.higher_is_better, image.scene_id)
         for image in images
     ]
     return hashlib.sha256("\n".join(sorted(map(repr, rows))).encode()).hexdigest()

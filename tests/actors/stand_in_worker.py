@@ -34,7 +34,7 @@ class StandInWorker:
         self,
         images: Sequence[LabelledImage],
         spec: SamplingSpec,
-        leave: int = 0,  # noqa: ARG002 - the contract
+        max_unfinished: int = 0,  # noqa: ARG002 - the contract
     ) -> tuple[list[RolloutGroup], float]:
         self._fail("sample")
         self._record(len(images))

@@ -42,13 +42,13 @@ class SlottedWorker:
         """There is no engine."""
 
     def sample(
-        self, images: Sequence[LabelledImage], spec: SamplingSpec, leave: int
+        self, images: Sequence[LabelledImage], spec: SamplingSpec, max_unfinished: int
     ) -> tuple[list[RolloutGroup], float]:
         self._log.with_name(f"{self._log.name}-{self._calls}-{len(self._unfinished)}-{len(images)}").touch()
         self._calls += 1
         self._unfinished += images
         done = []
-        while len(self._unfinished) * spec.num_completions > leave:
+        while len(self._unfinished) * spec.num_completions > max_unfinished:
             each = self._unfinished.pop(0)
             time.sleep(self._seconds_per_image * (10 if each.image_id == "7" else 1))
             done.append(each)

@@ -29,7 +29,7 @@ def rows_of(name: str) -> list[ManifestRow]:
             path=f"{name}/{number}.png",
             mos=round(float(rng.uniform(*(known.scale or (900, 1800)))), 3),
             direction=known.direction,
-            group_id=f"scene {number % 4}" if known.per_scene else None,
+            scene_id=f"scene {number % 4}" if known.per_scene else None,
         )
         for number in range(16)
     ]

@@ -65,7 +65,7 @@ class Engine:
         while self.queued and len(self.decoding) < self.slots:
             number = int(self.queued.pop(0).image_id)
             heapq.heappush(self.decoding, (now + self.slowness * self.duration(number), number))
-        if not self.mailbox or len(self.queued) + len(self.decoding) > self.mailbox[0].leave:
+        if not self.mailbox or len(self.queued) + len(self.decoding) > self.mailbox[0].max_unfinished:
             return False
         done = [each for each in self.held if not self.unfinished[each]]
         self.held = [each for each in self.held if self.unfinished[each]]
@@ -126,7 +126,10 @@ def test_a_step_for_which_there_is_room_is_handed_out_at_once_and_evenly() -> No
     work = work_of(5, slots=64)
     workers = workers_of(2)
     parts = work.hand_out(workers)
-    assert [(part.worker.slot, numbers(part), part.leave) for part in parts] == [(0, [0, 1, 2], 0), (1, [3, 4], 0)]
+    assert [(part.worker.slot, numbers(part), part.max_unfinished) for part in parts] == [
+        (0, [0, 1, 2], 0),
+        (1, [3, 4], 0),
+    ]
     for part in parts:
         part.worker.calls.append((None, 0.0))
     assert work.hand_out(workers) == []

@@ -41,10 +41,10 @@ def test_the_lengths_differ(bench: SimpleNamespace) -> None:
 
 
 def test_overlapping_calls_give_what_one_call_gives(bench: SimpleNamespace) -> None:
-    first = bench.sampler.sample(bench.images[:3], LONG, leave=SLOTS - 1)
+    first = bench.sampler.sample(bench.images[:3], LONG, max_unfinished=SLOTS - 1)
     left = {group.image.image_id for group in bench.together[:3]} - rows(first).keys()
     assert left  # the longest answer of the first call has not ended when the images of the second enter
-    second = bench.sampler.sample(bench.images[3:6], LONG, leave=SLOTS)
+    second = bench.sampler.sample(bench.images[3:6], LONG, max_unfinished=SLOTS)
     third = bench.sampler.sample(bench.images[6:], LONG)
     assert left <= rows(second).keys() | rows(third).keys()
     assert rows([*first, *second, *third]) == rows(bench.together)
@@ -52,9 +52,9 @@ def test_overlapping_calls_give_what_one_call_gives(bench: SimpleNamespace) -> N
 
 
 def test_what_is_there_already_comes_back_without_new_images(bench: SimpleNamespace) -> None:
-    first = bench.sampler.sample(bench.images, LONG, leave=4 * len(bench.images))
+    first = bench.sampler.sample(bench.images, LONG, max_unfinished=4 * len(bench.images))
     assert first == []
-    assert bench.sampler.sample([], LONG, leave=4 * len(bench.images)) == []
+    assert bench.sampler.sample([], LONG, max_unfinished=4 * len(bench.images)) == []
     rest = bench.sampler.sample([], LONG)
     assert [group.image for group in rest] == bench.images
     assert rows(rest) == rows(bench.together)
@@ -62,7 +62,7 @@ def test_what_is_there_already_comes_back_without_new_images(bench: SimpleNamesp
 
 def test_weights_stay_until_the_images_are_done(bench: SimpleNamespace) -> None:
     snapshot = pack_snapshot(load_model(bench.policy), 0)
-    bench.sampler.sample(bench.images[:2], LONG, leave=SLOTS - 1)
+    bench.sampler.sample(bench.images[:2], LONG, max_unfinished=SLOTS - 1)
     with pytest.raises(WeightTransferError, match="images are being sampled"):
         bench.sampler.weights.install(snapshot)
     with pytest.raises(WeightTransferError, match="images are being sampled"):
@@ -73,15 +73,15 @@ def test_weights_stay_until_the_images_are_done(bench: SimpleNamespace) -> None:
 
 
 def test_another_spec_drops_what_nobody_fetched(bench: SimpleNamespace) -> None:
-    bench.sampler.sample(bench.images[:2], LONG, leave=SLOTS - 1)
+    bench.sampler.sample(bench.images[:2], LONG, max_unfinished=SLOTS - 1)
     groups = bench.sampler.sample(bench.images[2:4], replace(LONG, seed=9))
     assert [group.image for group in groups] == bench.images[2:4]
     assert rows(bench.sampler.sample(bench.images[:2], LONG)) == rows(bench.together[:2])
 
 
 def test_an_image_that_cannot_be_read_leaves_the_others_at_work(bench: SimpleNamespace) -> None:
-    first = bench.sampler.sample(bench.images[:2], LONG, leave=SLOTS - 1)
+    first = bench.sampler.sample(bench.images[:2], LONG, max_unfinished=SLOTS - 1)
     gone = replace(bench.images[2], image_path="gone.png")
-    *left, failed = bench.sampler.sample([gone], LONG, leave=SLOTS - 1)
+    *left, failed = bench.sampler.sample([gone], LONG, max_unfinished=SLOTS - 1)
     assert (failed.image, failed.problem) == (gone, "gone.png: no such image file")
     assert rows([*first, *left, *bench.sampler.sample([], LONG)]) == rows(bench.together[:2])

@@ -23,7 +23,7 @@ def labelled(dataset: str, count: int) -> list[LabelledImage]:
 
 def scenes(dataset: str, num_scenes: int, size: int) -> list[LabelledImage]:
     return [
-        replace(image, image_id=f"{scene}-{image.image_id}", group_id=f"scene {scene}")
+        replace(image, image_id=f"{scene}-{image.image_id}", scene_id=f"scene {scene}")
         for scene in range(num_scenes)
         for image in labelled(dataset, size)
     ]
@@ -106,8 +106,8 @@ def test_an_image_meets_its_partners_inside_its_scene() -> None:
     seen = Counter()
     for step in range(1, 2 * batches.steps_per_epoch + 1):
         chosen = batches.for_step(step)
-        assert min(Counter((image.dataset, image.group_id) for image in chosen).values()) >= 4
-        seen.update(image.group_id for image in chosen)
+        assert min(Counter((image.dataset, image.scene_id) for image in chosen).values()) >= 4
+        seen.update(image.scene_id for image in chosen)
     assert len(seen) == 101
     assert seen[None] / seen.total() == pytest.approx(500 / (500 + 100 * 8), abs=0.02)  # 8 of 11 fill cells of 4
 

@@ -69,7 +69,7 @@ def test_a_complete_dataset_has_nothing_to_report() -> None:
         ("mine", lambda row: replace(row, split=f"split{row.level}"), r"leakage: 81 contents .* I01 in split1 and"),
         (
             "mine",
-            lambda row: replace(row, ref_id=None, group_id=row.ref_id, split=f"split{row.level}"),
+            lambda row: replace(row, ref_id=None, scene_id=row.ref_id, split=f"split{row.level}"),
             "leakage: 81 contents are in several splits, e.g. I01 in split1 and",
         ),
         ("kadid10k", lambda row: replace(row, mos=20 * row.mos, scale_max=100), "labels: .* outside the scale 1 to 5"),
@@ -98,7 +98,7 @@ def test_labels_scaled_inside_each_scene_are_recognised() -> None:
     ]
     warnings = [finding.message for finding in check_rows(rows, open_images=False) if finding.severity == "warning"]
     assert any("scaled inside each scene" in message for message in warnings)
-    (finding,) = check_rows([replace(row, group_id=row.ref_id) for row in rows], open_images=False)
+    (finding,) = check_rows([replace(row, scene_id=row.ref_id) for row in rows], open_images=False)
     assert finding.severity == "note"
 
 
@@ -268,7 +268,7 @@ def test_a_device_split_of_piq23_is_told_and_accepted() -> None:
             image_id=f"{number}_Scene_{scene}.jpg",
             path=f"/data/{number}_Scene_{scene}.jpg",
             ref_id=f"Scene_{scene}",
-            group_id=f"Scene_{scene}",
+            scene_id=f"Scene_{scene}",
             mos=float(number) - 0.3 * scene,
             direction="higher",
             split="test" if number % 3 == 0 else "train",

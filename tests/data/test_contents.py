@@ -95,7 +95,7 @@ def test_a_dataset_of_versions_is_not_split_without_references(dataset: str) -> 
     found = check_rows(rows, complete=False, open_images=False)
     assert [finding.severity for finding in found if finding.check == "references"] == ["error"]
     split_by_reference(
-        rows_of(dataset, ["a", "b"], group_id="s1")[:1] + rows_of(dataset, ["c"], group_id="s2"),
+        rows_of(dataset, ["a", "b"], scene_id="s1")[:1] + rows_of(dataset, ["c"], scene_id="s2"),
         {"train": 0.5, "test": 0.5},
         seed=0,
     )

@@ -36,7 +36,7 @@ def test_a_file_that_exists_is_meant_whatever_its_name(tmp_path: Path) -> None:
 def test_a_public_dataset_is_read_as_distributed(tmp_path: Path) -> None:
     (tmp_path / "SRIQA-Bench.txt").write_text("s1_Original.png s1_SeeSRx4.png 70.5\ns2_Original.png s2_BSRx4.png 0\n")
     (found,) = read_labelled_sets([f"sriqa-bench={tmp_path}"])
-    assert [each.group_id for each in found.rows] == ["s1", "s2"]
+    assert [each.scene_id for each in found.rows] == ["s1", "s2"]
     assert labelled_image(found.rows[0]).label_scale == ("sriqa-bench", "s1")
 
 
@@ -45,7 +45,7 @@ def test_a_public_dataset_is_read_as_distributed(tmp_path: Path) -> None:
     [
         ([row("x", "1", 1.0)], "a.csv@val", "no row whose split is 'val', its splits: train; `ray-iqa data split"),
         ([row("x", "1", 1.0)], "a.txt", r"--data must be a manifest \(.csv, .*\) or NAME=FOLDER"),
-        ([row("x", "1", 1.0), row("x", "2", 1.0, group_id="s")], "a.csv", "all rows of dataset 'x' must have a group"),
+        ([row("x", "1", 1.0), row("x", "2", 1.0, scene_id="s")], "a.csv", "all rows of dataset 'x' must have a scene"),
         ([row("x", "1", 1.0)], "sriqa=a.csv", "there is no adapter called 'sriqa', did you mean"),
     ],
 )

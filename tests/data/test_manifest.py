@@ -27,7 +27,7 @@ HIGHER = ManifestRow(
     licence="CC0-1.0",
 )
 LOWER = ManifestRow(
-    dataset="csiq", image_id="a", path="/data/b.png", mos=0.75, direction="lower", split="test", group_id="scene 3"
+    dataset="csiq", image_id="a", path="/data/b.png", mos=0.75, direction="lower", split="test", scene_id="scene 3"
 )
 
 
@@ -62,6 +62,17 @@ def test_labelled_images_keep_scale_direction_and_folder(
     assert test.image_path == "/data/b.png"
     assert test.label_scale == ("csiq", "scene 3")
     assert len(load_manifest(f"rows.{suffix}", None)) == 2
+
+
+def test_the_column_of_scenes_is_read_by_its_old_name_too(tmp_path: Path) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("dataset,image_id,path,mos,direction,group_id\nd,a,a.png,1,higher,s\nd,b,b.png,2,higher,\n")
+    assert [row.scene_id for row in read_rows(file)] == ["s", None]
+    file.write_text("dataset,image_id,path,mos,direction,group_id,scene_id\nd,a,a.png,1,higher,s,t\n")
+    with pytest.raises(
+        DataError, match="line 2: scene_id was called group_id before; they must agree, got 't' and 's'"
+    ):
+        read_rows(file)
 
 
 def test_a_split_without_rows_names_those_there_are(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_seed_decides_and_the_order_of_rows_does_not() -> None:
 def test_images_without_a_reference_are_their_own_content_or_their_scene() -> None:
     alone = [replace(row, ref_id=None) for row in ladder("a", 10, versions=1)]
     assert Counter(row.split for row in split_by_reference(alone, SHARES, 0)) == {"train": 6, "val": 2, "test": 2}
-    scenes = [replace(row, ref_id=None, group_id=row.ref_id) for row in ladder("a", 5)]
+    scenes = [replace(row, ref_id=None, scene_id=row.ref_id) for row in ladder("a", 5)]
     assert Counter(row.split for row in split_by_reference(scenes, SHARES, 0)) == {"train": 12, "val": 4, "test": 4}
 
 

@@ -53,8 +53,8 @@ def test_equal_models_differ_by_nothing() -> None:
 
 
 def test_scenes_are_what_differs() -> None:
-    good, bad = ([replace(row, group_id=str(n % 8)) for n, row in enumerate(rows)] for rows in pair(160))
-    found = difference(*([replace(row, group_id=str(n % 16)) for n, row in enumerate(rows)] for rows in (good, bad)), 0)
+    good, bad = ([replace(row, scene_id=str(n % 8)) for n, row in enumerate(rows)] for rows in pair(160))
+    found = difference(*([replace(row, scene_id=str(n % 16)) for n, row in enumerate(rows)] for rows in (good, bad)), 0)
     assert 0 < found.srcc_low < found.srcc_difference
     assert (found.variance_ratio, found.num_contents) == (None, 16)
     few = difference(good, bad, seed=0)

@@ -202,7 +202,7 @@ def test_before_and_after_stand_below_each_other_per_dataset() -> None:
 def test_labels_of_scenes_are_never_pooled() -> None:
     """Inside every scene the order is perfect; pooled over scenes, whose labels have scales of their own, it is not."""
     groups = [
-        _group(replace(_image("a", 10 * scene + i, i + 50.0 * scene), group_id=f"{scene}"), 1.0 + 0.5 * i - 0.1 * scene)
+        _group(replace(_image("a", 10 * scene + i, i + 50.0 * scene), scene_id=f"{scene}"), 1.0 + 0.5 * i - 0.1 * scene)
         for scene in range(3)
         for i in range(5)
     ]
@@ -210,7 +210,7 @@ def test_labels_of_scenes_are_never_pooled() -> None:
     assert (report.srcc, report.num_contents) == (1.0, 3)
     assert np.isnan(report.srcc_interval).all()  # of three scenes
     assert report.plcc == pytest.approx(1.0)
-    (pooled,) = evaluate_groups([replace(g, image=replace(g.image, group_id=None)) for g in groups], PROMPT)
+    (pooled,) = evaluate_groups([replace(g, image=replace(g.image, scene_id=None)) for g in groups], PROMPT)
     assert pooled.srcc < 0.5
 
 

@@ -1,6 +1,8 @@
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ray_iqa.errors import DataError, OutputError
@@ -27,6 +29,14 @@ def test_rows_survive_a_round_trip(tmp_path: Path) -> None:
     assert read_predictions(tmp_path / "new") == [ROW]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["predictions.parquet"]
     assert str(PREDICTION_SCHEMA.field("level").type) == "int32"
+
+
+def test_predictions_of_before_scenes_were_called_so_are_read(tmp_path: Path) -> None:
+    row = replace(ROW, scene_id="s")
+    table = pq.read_table(write_predictions(tmp_path, [row]))
+    names = ["group_id" if name == "scene_id" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), tmp_path / "predictions.parquet")
+    assert read_predictions(tmp_path) == [row]
 
 
 def test_a_folder_without_predictions_is_named(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_scenes_are_never_pooled() -> None:
     for scene in range(4):
         scores, mos = noisy(12, seed=scene)
         shifted = [label + 100 * scene for label in mos]
-        rows += [replace(row, group_id=f"s{scene}") for row in rows_of(scores, shifted)]
+        rows += [replace(row, scene_id=f"s{scene}") for row in rows_of(scores, shifted)]
     found = measure(rows, "greedy", seed=0)
     expected = [spearmanr(*noisy(12, seed=scene)).statistic for scene in range(4)]
     assert found.srcc == pytest.approx(np.mean(expected), abs=1e-9)

@@ -7,7 +7,7 @@ from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
 from ray_iqa.policy.loading import load_policy, load_reference, shares_prefix
-from ray_iqa.policy.logprobs import TokenScorer
+from ray_iqa.policy.logprobs import TokenLogprobs
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 
 
@@ -54,7 +54,7 @@ def test_a_family_that_cannot_share_prompts_says_so(policy: PolicyConfig, caplog
     assert shares_prefix(scorer, DeepSpeedLearnerConfig())
     assert not shares_prefix(scorer, DeepSpeedLearnerConfig(share_prefix=False))
     scorer.transformer.config.model_type = "llava"
-    scorer = TokenScorer(scorer.transformer)
+    scorer = TokenLogprobs(scorer.transformer)
     with caplog.at_level(logging.WARNING):
         assert not shares_prefix(scorer, DeepSpeedLearnerConfig())
     assert "llava" in caplog.text

@@ -13,7 +13,7 @@ from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.policy import group_attention
 from ray_iqa.policy import logprobs as logprobs_module
 from ray_iqa.policy.inputs import PolicyInputs
-from ray_iqa.policy.logprobs import TokenRows, TokenScorer
+from ray_iqa.policy.logprobs import TokenLogprobs, TokenRows
 from ray_iqa.policy.token_rows import EncodedGroup, separate_rows, shared_prefix_rows
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 
@@ -33,19 +33,19 @@ def groups_of(inputs: PolicyInputs) -> list[EncodedGroup]:
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TokenScorer, list]:
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TokenLogprobs, list]:
     folder: Path = build_tiny_policy(tmp_path_factory.mktemp("policy"), family=request.param)
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     inputs = PolicyInputs(PolicyConfig(model=str(folder), dtype="float32"))
-    return TokenScorer(model.train()), groups_of(inputs)
+    return TokenLogprobs(model.train()), groups_of(inputs)
 
 
 def longest(groups: list[EncodedGroup]) -> int:
     return max(len(group.prompt.token_ids) + len(completion) for group in groups for completion in group.completions)
 
 
-def plain_logprobs(scorer: TokenScorer, group: EncodedGroup, completion: np.ndarray) -> torch.Tensor:
+def plain_logprobs(scorer: TokenLogprobs, group: EncodedGroup, completion: np.ndarray) -> torch.Tensor:
     """One completion alone, unpadded, through the model's own forward and log-softmax."""
     tokens = torch.from_numpy(completion.astype(np.int64))
     row = torch.cat([group.prompt.token_ids, tokens])[None]
@@ -57,7 +57,7 @@ def plain_logprobs(scorer: TokenScorer, group: EncodedGroup, completion: np.ndar
     return predicted.gather(-1, tokens[:, None])[:, 0]
 
 
-def gradients(scorer: TokenScorer, logprobs: torch.Tensor) -> dict[str, torch.Tensor]:
+def gradients(scorer: TokenLogprobs, logprobs: torch.Tensor) -> dict[str, torch.Tensor]:
     weights = torch.linspace(-1.0, 1.0, len(logprobs)).sin()
     scorer.zero_grad()
     (logprobs * weights).sum().backward()
@@ -65,7 +65,7 @@ def gradients(scorer: TokenScorer, logprobs: torch.Tensor) -> dict[str, torch.Te
 
 
 @pytest.fixture(scope="module")
-def expected(tiny: tuple[TokenScorer, list]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def expected(tiny: tuple[TokenLogprobs, list]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     scorer, groups = tiny
     logprobs = torch.cat([plain_logprobs(scorer, group, c) for group in groups for c in group.completions])
     return logprobs.detach().clone(), gradients(scorer, logprobs)
@@ -74,7 +74,7 @@ def expected(tiny: tuple[TokenScorer, list]) -> tuple[torch.Tensor, dict[str, to
 @pytest.mark.parametrize("chunk", [512, 4])  # of logits; with 4, completions attend in several blocks too
 @pytest.mark.parametrize("layout", ["shared", "separate"])
 def test_logprobs_and_gradients_are_those_of_completions_run_alone(
-    tiny: tuple[TokenScorer, list],
+    tiny: tuple[TokenLogprobs, list],
     expected: tuple[torch.Tensor, dict[str, torch.Tensor]],
     layout: str,
     chunk: int,
@@ -99,7 +99,7 @@ def test_logprobs_and_gradients_are_those_of_completions_run_alone(
         assert (found[name] - gradient).norm() <= 1e-4 * norm + 1e-7, name
 
 
-def test_entropies_are_those_of_the_full_distribution(tiny: tuple[TokenScorer, list]) -> None:
+def test_entropies_are_those_of_the_full_distribution(tiny: tuple[TokenLogprobs, list]) -> None:
     scorer, groups = tiny
     rows = separate_rows(groups[:1])
     with torch.no_grad():
@@ -110,7 +110,7 @@ def test_entropies_are_those_of_the_full_distribution(tiny: tuple[TokenScorer, l
     )
 
 
-def test_a_completion_cannot_see_its_neighbour(tiny: tuple[TokenScorer, list]) -> None:
+def test_a_completion_cannot_see_its_neighbour(tiny: tuple[TokenLogprobs, list]) -> None:
     scorer, groups = tiny
     first, second, *rest = groups[1].completions
     changed = EncodedGroup(prompt=groups[1].prompt, completions=(first, second[::-1].copy(), *rest))
@@ -123,7 +123,7 @@ def test_a_completion_cannot_see_its_neighbour(tiny: tuple[TokenScorer, list]) -
     torch.testing.assert_close(before, after, rtol=0, atol=1e-6)
 
 
-def test_a_group_cannot_see_the_group_before_it(tiny: tuple[TokenScorer, list]) -> None:
+def test_a_group_cannot_see_the_group_before_it(tiny: tuple[TokenLogprobs, list]) -> None:
     scorer, groups = tiny
     with torch.no_grad():
         alone, _ = scorer(shared_prefix_rows(groups[1:], scorer.transformer))

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from ray_iqa.rali.integrations.onnx import export_onnx
-from ray_iqa.rali.model.crops import SquareCut
+from ray_iqa.rali.model.crops import ImageCrop
 from ray_iqa.rali.scorer import RaliScorer
 
-CUT = SquareCut(size=56, resize="shortest", interpolation="bicubic")
+CUT = ImageCrop(size=56, resize="shortest", interpolation="bicubic")
 CROPPED = CUT.model_copy(update={"crops": 4})
 
 

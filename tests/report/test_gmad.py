@@ -39,7 +39,7 @@ def test_labels_that_fall_with_quality_are_read_the_other_way_round() -> None:
 
 def test_labels_of_different_scenes_cannot_decide() -> None:
     pair = scorer_pair()
-    rows = [prediction("attacker", i, row.score, mos=row.mos, group_id=str(i)) for i, row in enumerate(pair.second)]
+    rows = [prediction("attacker", i, row.score, mos=row.mos, scene_id=str(i)) for i, row in enumerate(pair.second)]
     assert [found.labels_side_with_attacker for found in adversarial_pairs(pair.first, rows)] == [None] * 3
 
 

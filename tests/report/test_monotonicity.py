@@ -47,7 +47,7 @@ def test_the_labels_own_share_stands_beside_the_scorers() -> None:
     assert curve is not None
     assert (curve.pairs_ordered, curve.labels_ordered, curve.num_contents) == (1.0, 0.5, 2)
     unlabelled = level_curve([replace(row, mos=None) for row in found])
-    scenes = level_curve([replace(row, group_id="s") for row in found])
+    scenes = level_curve([replace(row, scene_id="s") for row in found])
     assert unlabelled is not None
     assert scenes is not None
     assert (unlabelled.labels_ordered, scenes.labels_ordered) == (None, None)

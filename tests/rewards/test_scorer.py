@@ -184,7 +184,7 @@ def test_the_order_of_groups_does_not_matter(order: list[int]) -> None:
 def test_scenes_with_scales_of_their_own_are_rewarded_apart() -> None:
     def of_scene(scene: str) -> list[RolloutGroup]:
         groups = [group(A, 3.8), group(B, 2.1), group(C, 3.0)]
-        return [replace(each, image=replace(each.image, group_id=scene)) for each in groups]
+        return [replace(each, image=replace(each.image, scene_id=scene)) for each in groups]
 
     alone, both = score(of_scene("x")), score([*of_scene("x"), *of_scene("y")])
     np.testing.assert_array_equal(both.rewards, np.concatenate([alone.rewards, alone.rewards]))

@@ -23,7 +23,7 @@ def test_another_label_name_or_number_of_images_is_noticed() -> None:
         [replace(first, mos=2.5), *rest],
         [replace(first, mos_std=1.0), *rest],
         [replace(first, image_id="z"), *rest],
-        [replace(first, group_id="scene"), *rest],
+        [replace(first, scene_id="scene"), *rest],
         [replace(first, higher_is_better=False), *rest],
         rest,
     ]

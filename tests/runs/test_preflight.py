@@ -30,7 +30,7 @@ def test_a_path_that_cannot_do_is_one_sentence(monkeypatch: pytest.MonkeyPatch, 
     assert "\n" not in str(caught.value)
 
 
-HEADER = "dataset,image_id,path,mos,direction,group_id\n"
+HEADER = "dataset,image_id,path,mos,direction,scene_id\n"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ HEADER = "dataset,image_id,path,mos,direction,group_id\n"
         (("d,a,a.png,1,higher,", "d,b,b.png,2,lower,"), "the sources of dataset 'd' must agree on direction"),
         (
             ("d,a,a.png,1,higher,s", "d,b,b.png,2,higher,"),
-            "either all rows of dataset 'd' must have a group_id or no",
+            "either all rows of dataset 'd' must have a scene_id or no",
         ),
     ],
 )

@@ -21,7 +21,7 @@ from deepspeed.accelerator import get_accelerator
 from transformers.integrations.deepspeed import HfDeepSpeedConfig
 
 from ray_iqa.backends.compat.compiler import without_compiler
-from ray_iqa.policy.logprobs import TokenScorer
+from ray_iqa.policy.logprobs import TokenLogprobs
 
 with without_compiler():  # it would compile an optimizer that nothing here uses
     import deepspeed.runtime.zero.muon.muon_optimizer
@@ -53,7 +53,7 @@ def sharded_loading(config: dict[str, Any]) -> Iterator[None]:
 class DeepSpeedEngine:
     """A policy under training on one rank."""
 
-    def __init__(self, scorer: TokenScorer, config: dict[str, Any]) -> None:
+    def __init__(self, scorer: TokenLogprobs, config: dict[str, Any]) -> None:
         trainable = [parameter for parameter in scorer.parameters() if parameter.requires_grad]
         # DeepSpeed is not typed.
         self.raw: Any = deepspeed.initialize(model=scorer, model_parameters=trainable, config=config)[0]
@@ -101,7 +101,7 @@ class DeepSpeedEngine:
         return reduced.cpu()
 
 
-def frozen_engine(scorer: TokenScorer, config: dict[str, Any], device: torch.device) -> Callable[..., Any]:
+def frozen_engine(scorer: TokenLogprobs, config: dict[str, Any], device: torch.device) -> Callable[..., Any]:
     """A model that is only evaluated: sharded like the policy with ZeRO-3, else whole on the device."""
     if config["zero_optimization"]["stage"] != 3:
         return scorer.to(device)

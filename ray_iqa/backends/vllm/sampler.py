@@ -45,12 +45,14 @@ class VllmSampler:
         """Takes over the learner's weights and knows which version answers."""
         self._spec: SamplingSpec | None = None  # of the newest sampling
 
-    def sample(self, images: Sequence[LabelledImage], spec: SamplingSpec, leave: int = 0) -> list[RolloutGroup]:
+    def sample(
+        self, images: Sequence[LabelledImage], spec: SamplingSpec, max_unfinished: int = 0
+    ) -> list[RolloutGroup]:
         """K completions for each image, in the order of ``images``; temperature 0 repeats the one greedy answer.
 
-        With ``leave`` the call comes back when at most so many completions are unfinished, with the images that are
-        done. The others go on in the next call, beside its own images, and weights cannot change until they are done.
-        A call with another spec drops them.
+        With ``max_unfinished`` the call comes back when at most so many completions are unfinished, with the images
+        that are done. The others go on in the next call, beside its own images, and weights cannot change until they
+        are done. A call with another spec drops them.
 
         An image that cannot be read, that the model refuses, or whose prompt leaves no room for an answer, is a group
         with a ``problem``.
@@ -59,7 +61,7 @@ class VllmSampler:
             ConfigError: vLLM refuses the spec.
             WeightTransferError: an earlier weight update failed half-way.
         """
-        return self._sample(images, self._prompts.take(images, spec.max_tokens), spec, leave)
+        return self._sample(images, self._prompts.take(images, spec.max_tokens), spec, max_unfinished)
 
     def prepare(self, images: Sequence[LabelledImage]) -> None:
         """Read and preprocess the images of a coming `sample`; weights may change in between."""
@@ -72,7 +74,11 @@ class VllmSampler:
         return self._sample(images, self._prompts.of_pictures(pictures, spec.max_tokens), spec)
 
     def _sample(
-        self, images: Sequence[LabelledImage], prompts: Sequence[Prompt | str], spec: SamplingSpec, leave: int = 0
+        self,
+        images: Sequence[LabelledImage],
+        prompts: Sequence[Prompt | str],
+        spec: SamplingSpec,
+        max_unfinished: int = 0,
     ) -> list[RolloutGroup]:
         version = self.weights.policy_version
         sound = [(image, prompt) for image, prompt in zip(images, prompts, strict=True) if not isinstance(prompt, str)]
@@ -82,7 +88,7 @@ class VllmSampler:
         with self._engine.awake(), refusals_named():
             params = [sampling_params(self.inputs, image, spec) for image, _ in sound]
             self._engine.add([prompt for _, prompt in sound], params, [image for image, _ in sound])
-            results = self._engine.run(leave)
+            results = self._engine.run(max_unfinished)
         groups = [_drawn_group(self.inputs, image, result, spec, version) for image, result in results]
         groups += [
             _failed_group(image, prompt, spec, version)

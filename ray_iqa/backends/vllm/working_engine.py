@@ -37,8 +37,8 @@ class WorkingEngine:
         self._engine_ids |= added
         self._subjects |= dict(zip(added, subjects, strict=True))
 
-    def run(self, leave: int = 0) -> list[tuple[Any, Any]]:
-        """Decode until at most ``leave`` completions are unfinished.
+    def run(self, max_unfinished: int = 0) -> list[tuple[Any, Any]]:
+        """Decode until at most ``max_unfinished`` completions are unfinished.
 
         Returns:
             subject and vLLM's output of each request whose completions have all ended, oldest first.
@@ -46,7 +46,7 @@ class WorkingEngine:
         engine = self._engine
         ended: dict[str, Any] = {}
         try:
-            while engine.has_unfinished_requests() and engine.get_num_unfinished_requests() > leave:
+            while engine.has_unfinished_requests() and engine.get_num_unfinished_requests() > max_unfinished:
                 ended |= {output.request_id: output for output in engine.step() if output.finished}
         except Exception:
             self.drop()  # or a later call would return what this one was asked for

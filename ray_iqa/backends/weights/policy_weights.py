@@ -14,7 +14,7 @@ from peft.tuners.lora import LoraLayer
 from torch.nn import Parameter
 
 from ray_iqa.backends.weights.manifest import merged
-from ray_iqa.policy.logprobs import TokenScorer
+from ray_iqa.policy.logprobs import TokenLogprobs
 from ray_iqa.types import TensorSpec
 
 _FACTOR = re.compile(r"\.(lora_[AB])\.\w+\.weight$")  # as peft spells it, the adapter's name in the middle
@@ -36,7 +36,7 @@ class NamedWeight:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def named_weights(scorer: TokenScorer) -> list[NamedWeight]:
+def named_weights(scorer: TokenLogprobs) -> list[NamedWeight]:
     """Every parameter once; tied ones under their first name, adapters merged into what they adapt."""
     adapted = {
         f"{name}.weight": layer for name, layer in scorer.transformer.named_modules() if isinstance(layer, LoraLayer)
@@ -50,7 +50,7 @@ def named_weights(scorer: TokenScorer) -> list[NamedWeight]:
     return weights
 
 
-def base_weights(scorer: TokenScorer) -> list[NamedWeight]:
+def base_weights(scorer: TokenLogprobs) -> list[NamedWeight]:
     """Every parameter of the plain model as it is without its adapters."""
     return [
         _as_it_is(name.replace(".base_layer.", "."), parameter)
@@ -59,7 +59,7 @@ def base_weights(scorer: TokenScorer) -> list[NamedWeight]:
     ]
 
 
-def adapter_weights(scorer: TokenScorer) -> list[NamedWeight]:
+def adapter_weights(scorer: TokenLogprobs) -> list[NamedWeight]:
     """The factors of every adapter, as ``<name of the weight>.lora_A`` and ``.lora_B``."""
     return [
         _as_it_is(_FACTOR.sub(r".weight.\1", name), parameter)

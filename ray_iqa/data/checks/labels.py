@@ -65,11 +65,11 @@ def check_spread(rows: Sequence[ManifestRow], known: PublicDataset | None) -> It
 
 
 def check_scenes(rows: Sequence[ManifestRow], known: PublicDataset | None) -> Iterator[Remark]:
-    """Labels that are scaled inside each scene say so with ``group_id``."""
-    if all(row.group_id is not None for row in rows):
+    """Labels that are scaled inside each scene say so with ``scene_id``."""
+    if all(row.scene_id is not None for row in rows):
         return
     if known is not None and known.per_scene:
-        yield "error", "labels are comparable inside a scene only, so every row needs its group_id"
+        yield "error", "labels are comparable inside a scene only, so every row needs its scene_id"
         return
     labels_of = grouped((row.ref_id, row.mos) for row in rows if row.ref_id is not None)
     ends = np.array([(min(labels), max(labels)) for labels in labels_of.values() if len(labels) > 2])
@@ -77,7 +77,7 @@ def check_scenes(rows: Sequence[ManifestRow], known: PublicDataset | None) -> It
         yield (
             "warning",
             f"each of {len(ends)} references has labels from exactly {ends[0, 0]:.6g} to {ends[0, 1]:.6g}: scaled "
-            "inside each scene? Then they are not comparable across scenes, and rows need a group_id",
+            "inside each scene? Then they are not comparable across scenes, and rows need a scene_id",
         )
 
 

@@ -36,7 +36,7 @@ class PublicDataset:
     read: Callable[[Path], Labels]
     folders: tuple[str, ...]  # below the distributed one, that copies keep images in; searched in this order
     whole_number_votes: bool = False  # labels are plain means of whole-number ratings
-    per_scene: bool = False  # labels are comparable inside a scene only; rows then carry ``group_id``
+    per_scene: bool = False  # labels are comparable inside a scene only; rows then carry ``scene_id``
     repeats_contents: bool = False  # several images show one content; rows then carry ``ref_id``
     split_inside_contents: bool = False  # an official split has images of one content on both sides
     practice_name: str = "(?!)"  # expression for the file names of images that trained the raters: no reader keeps them

@@ -32,7 +32,7 @@ def read(root: Path, attribute: str) -> Labels:
                 "mos": row["JOD"],
                 "mos_std": row["JOD STD"],
                 "ref_id": row["SCENE"],
-                "group_id": row["SCENE"],
+                "scene_id": row["SCENE"],
                 "split": split_of.get(row["SCENE"]),
             },
         )

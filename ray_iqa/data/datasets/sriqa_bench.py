@@ -17,7 +17,7 @@ def read(root: Path) -> Labels:
         scene, _, method = Path(line["name"]).stem.rpartition("_")
         mos = min(line["mos"], 100.0) if line["mos"] < 100 + 1e-9 else line["mos"]  # the list has 100.00000000000001
         values = {"image_id": line["name"], "mos": mos, "distortion": method.removesuffix("x4")}
-        yield place, {**values, "ref_id": scene, "group_id": scene}
+        yield place, {**values, "ref_id": scene, "scene_id": scene}
 
 
 DATASET = PublicDataset(

@@ -28,7 +28,7 @@ _NO_MEMORY = "a picture cannot be resized: it takes more memory than there is"
 _MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16")
 
 
-class SquareCut(Section):
+class ImageCrop(Section):
     """Which square, and how many pixels it has."""
 
     size: PositiveInt

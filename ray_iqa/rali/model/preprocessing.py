@@ -1,6 +1,6 @@
 """The one owner of CLIP image preprocessing: any kind of picture -> the tensor that the image tower takes.
 
-Pictures are cut by `SquareCut`. Float tensors take torch's antialiased resize instead, which has gradients and agrees
+Pictures are cut by `ImageCrop`. Float tensors take torch's antialiased resize instead, which has gradients and agrees
 to about one 8-bit level. Nothing here changes quality beyond the resize: augmentation is a flip and the place of the
 crop, no jitter, no blur.
 """
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ray_iqa.data.images import check_shape
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.model.crops import Picture, SquareCut
+from ray_iqa.rali.model.crops import ImageCrop, Picture
 
 ImageSource: TypeAlias = Picture | Tensor
 """A picture, or a float tensor [3, H, W] in [0, 1]."""
 
 
-class Preprocessing(SquareCut):
+class Preprocessing(ImageCrop):
     """How a tower wants its pictures; part of the artifact."""
 
     mean: tuple[float, float, float]
@@ -99,9 +99,9 @@ class Preprocessing(SquareCut):
         mean, std = (images.new_tensor(values).repeat(views).view(-1, 1, 1) for values in (self.mean, self.std))
         return (images - mean) / std
 
-    def squares(self) -> SquareCut:
+    def squares(self) -> ImageCrop:
         """The part of it that needs no torch, for processes that only decode."""
-        return SquareCut(size=self.size, resize=self.resize, interpolation=self.interpolation, crops=self.crops)
+        return ImageCrop(size=self.size, resize=self.resize, interpolation=self.interpolation, crops=self.crops)
 
 
 def _checked(image: Tensor) -> Tensor:

@@ -13,4 +13,4 @@ def test_list_of_deblurring_results(tmp_path: Path) -> None:
         ("0_0", "0_1.png", 4.569234903368079),
         ("16_0", "16_4.png", 4.8),
     ]
-    assert rows[0].group_id is None
+    assert rows[0].scene_id is None

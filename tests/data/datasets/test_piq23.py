@@ -27,7 +27,7 @@ def test_back_slashes_scenes_and_the_scene_split(folder: str, tmp_path: Path) ->
     write_lines(tmp_path / "Scene Split.csv", *scenes, end="\r\n")
     touch_image(tmp_path / "Overall/66_Indoor_Scene_0.JPG")
     overall, details, _ = (dataset.rows(tmp_path) for dataset in piq23.DATASETS)
-    assert [row.group_id for row in overall] == ["Indoor_Scene_0", "Indoor_Scene_1"]
+    assert [row.scene_id for row in overall] == ["Indoor_Scene_0", "Indoor_Scene_1"]
     assert [row.split for row in overall] == ["train", "test"]
     assert (overall[0].mos, overall[0].mos_std, overall[0].scale_min) == (-3.7, 0.39, None)
     assert overall[0].path == str(tmp_path / "Overall/66_Indoor_Scene_0.JPG")

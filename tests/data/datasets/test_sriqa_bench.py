@@ -14,7 +14,7 @@ def test_scenes_are_groups_and_originals_are_rated_among_the_methods(tmp_path: P
     )
     touch_image(tmp_path / "online50_SeeSRx4.png")
     rows = sriqa_bench.DATASET.rows(tmp_path)
-    assert [row.group_id for row in rows] == ["online50", "online50", "srtest21"]
+    assert [row.scene_id for row in rows] == ["online50", "online50", "srtest21"]
     assert [row.distortion for row in rows] == ["SeeSR", "Original", "SUPIR"]
     assert [row.mos for row in rows] == [100, 81.67066311938132, 39.971976921653436]
     assert rows[0].path == str(tmp_path / "online50_SeeSRx4.png")
