@@ -1,3 +1,3 @@
 """Train a vision-language model to judge image quality by reasoning, then make that judgement cheap."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
