@@ -1,4 +1,4 @@
-"""Draws completions with a vLLM engine; the only file that knows vLLM generation.
+"""Draws the completions of training with a vLLM engine, a step at a time.
 
 Letters: K completions per image, P prompt tokens, T completion tokens.
 """
