@@ -92,13 +92,13 @@ def _stacks_then_kill(place: ProcessPlace) -> str:
     stat, file = process / "stat", process / "fd" / str(place.stack_file)
     if not stat.exists():
         return "has ended meanwhile"
-    letter = stat.read_text().rpartition(")")[2].split()[0]
+    letter = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     os.kill(place.pid, _SIGNAL)
     os.kill(place.pid, signal.SIGCONT)  # a stopped process must run to write its stack
     deadline = time.monotonic() + _DUMP_S
     while not _is_written(file) and time.monotonic() < deadline:
         time.sleep(0.05)
-    stacks = file.read_text()
+    stacks = file.read_text(encoding="utf-8")
     os.kill(place.pid, signal.SIGKILL)
     return f"was {_STATES.get(letter, letter)}\n{stacks or 'and wrote no stack'}"
 

@@ -131,7 +131,7 @@ def _once(file: Path, measure: Callable[[], list[EvaluationReport]]) -> None:
 
 
 def _read_reports(file: Path) -> list[EvaluationReport]:
-    return [EvaluationReport(**row) for row in json.loads(file.read_text())]
+    return [EvaluationReport(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def _say(text: str) -> None:

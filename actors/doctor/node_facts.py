@@ -106,7 +106,7 @@ def _writes(storage: str, mark: str) -> bool:
         if "://" in storage:
             RemoteFolder(storage).write(mark, socket.gethostname())
         else:
-            (Path(storage) / mark).write_text(socket.gethostname())
+            (Path(storage) / mark).write_text(socket.gethostname(), encoding="utf-8")
     except (OSError, ConfigError):
         return False
     return True

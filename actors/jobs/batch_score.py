@@ -92,7 +92,7 @@ def _score(config: BatchScoreConfig, pictures: pa.Table, parts: PartFiles, num_d
 def _write_manifest(run_dir: Path, config: BatchScoreConfig, job: JobRecord) -> None:
     """Add a job that came to its end to ``run.json``, beside what scored; a killed one leaves only its files."""
     file = run_dir / RUN_MANIFEST
-    jobs = json.loads(file.read_text())["jobs"] if file.exists() else []
+    jobs = json.loads(file.read_text(encoding="utf-8"))["jobs"] if file.exists() else []
     manifest = {
         "version": f"ray_iqa {__version__}",
         "model": str(Path(config.model).absolute()),

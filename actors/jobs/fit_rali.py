@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-import ray
 import ray.data
 import ray.train
 import ray.train.torch
@@ -56,7 +55,7 @@ def fit_rali(config: FitRaliConfig) -> int:
             f"Linear probe of the tower: SRCC {probes[0]:.3f} before alignment, {max(probes[1:]):.3f} after; "
             f"kept: {'before' if probes[0] >= max(probes[1:]) else 'after'}\n"
         )
-    provenance = json.loads((run_dir / SCORER / "rali.json").read_text())["provenance"]
+    provenance = json.loads((run_dir / SCORER / "rali.json").read_text(encoding="utf-8"))["provenance"]
     target = "the teacher's scores, not MOS" if config.fit.target == "teacher" else "MOS"
     sys.stdout.write(
         f"Held-out slice of the training images, {provenance['num_held_out']:,} of "

@@ -32,7 +32,7 @@ def read_policy_version(model: str) -> int:
     if not file.is_file():
         return 0
     try:
-        return int(json.loads(file.read_text())["policy_version"])
+        return int(json.loads(file.read_text(encoding="utf-8"))["policy_version"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f'{file} must hold {{"policy_version": N}}, N the number of updates: {error}') from error
 

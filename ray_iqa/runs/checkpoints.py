@@ -58,7 +58,7 @@ class CheckpointStore:
         """Make the folder of ``begin(step)`` the newest checkpoint, durably, and delete what need not be kept."""
         partial, final = self._partial(step), self._final(step)
         files = {str(path.relative_to(partial)): path.stat().st_size for path in partial.rglob("*") if path.is_file()}
-        (partial / STATE).write_text(state_text(progress, files))
+        (partial / STATE).write_text(state_text(progress, files), encoding="utf-8")
         for path in (*partial.rglob("*"), partial):
             _sync(path)
         if final.exists():  # a damaged one, which nobody reads
@@ -153,7 +153,7 @@ def read_state(text: str, sizes: Mapping[str, int]) -> Progress | None:
 def _read(folder: Path) -> Progress | None:
     try:
         sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-        return read_state((folder / STATE).read_text(), sizes)
+        return read_state((folder / STATE).read_text(encoding="utf-8"), sizes)
     except (OSError, ValueError):
         return None
 

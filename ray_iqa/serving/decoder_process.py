@@ -55,7 +55,7 @@ def answer(content: bytes, config: DecodingConfig) -> tuple[bytes, bytes]:
 
 def _confine(config: DecodingConfig) -> None:
     """Bound memory and descriptors; no file grows, no core dump, no more processes but root's, no set-uid."""
-    pages = Path("/proc/self/statm").read_text().split()
+    pages = Path("/proc/self/statm").read_text(encoding="utf-8").split()
     size, data = (int(pages[place]) * resource.getpagesize() + config.max_memory_bytes for place in (0, 5))
     for kind, most in (
         (resource.RLIMIT_AS, size),

@@ -36,7 +36,7 @@ def build_small_clip(folder: str | Path, size: int = 56, seed: int = 0) -> Clip:
         "vision_cfg": {**_VISION, "image_size": size},
         "text_cfg": _TEXT,
     }
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}), encoding="utf-8")
     logging.disable(logging.WARNING)  # open_clip warns that there are no weights yet
     try:
         clip = load_clip(str(folder), seed=seed)

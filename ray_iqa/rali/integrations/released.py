@@ -142,7 +142,7 @@ def _preprocessing(file: Path) -> Preprocessing:
 
 def _json(file: Path) -> dict[str, Any]:  # Any: JSON
     with reading(file, "the JSON of a released scorer"):
-        return dict(json.loads(file.read_text()))
+        return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _to_open_clip(clip: Mapping[str, Tensor], place: str) -> dict[str, Tensor]:

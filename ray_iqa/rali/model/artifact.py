@@ -118,7 +118,7 @@ def read_card(folder: Path) -> ArtifactCard:
     """
     file = folder / CARD
     with reading(file, "the JSON that fit-rali or convert-rali writes beside its tensors"):
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
     try:
         return ArtifactCard.model_validate(content)
     except ValidationError as error:

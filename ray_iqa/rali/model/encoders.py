@@ -122,7 +122,7 @@ class Clip:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         settings = {"model_cfg": self.config, "preprocess_cfg": self.model.visual.preprocess_cfg}
-        (folder / "open_clip_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+        (folder / "open_clip_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         tensors = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
         save_file(tensors, folder / "open_clip_model.safetensors")
 
