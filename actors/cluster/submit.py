@@ -32,6 +32,8 @@ def run(name: str, address: str | None, arguments: Sequence[str]) -> int:
         ConfigError: there is nothing to run.
         ResourceError: no cluster answers.
     """
+    if arguments and arguments[0].startswith("-") and arguments[0] != "--":
+        raise ConfigError(f"options of submit come before the name of the job, got {arguments[0]!r} behind it")
     words = arguments[1:] if arguments[:1] == ["--"] else arguments
     if not words:
         raise ConfigError("submit must be told what to run: ray-iqa submit NAME -- train --config FILE")

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+import ray
 import ray.data
 import ray.train
 import ray.train.torch

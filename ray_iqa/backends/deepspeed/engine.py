@@ -24,7 +24,7 @@ from ray_iqa.backends.compat.compiler import without_compiler
 from ray_iqa.policy.logprobs import TokenLogprobs
 
 with without_compiler():  # it would compile an optimizer that nothing here uses
-    pass
+    import deepspeed.runtime.zero.muon.muon_optimizer
 
 
 def join_process_group() -> torch.device:
