@@ -42,10 +42,9 @@ def hold_out(contents: Sequence[str], fraction: float, seed: int) -> NDArray[np.
     """
     num_images = Counter(contents)
     count = max(2, round(fraction * len(contents)))
-    chosen: set[str] = set()
-    for content in sorted(num_images, key=lambda content: derive_seed(seed, "held out", content)):
-        if sum(num_images[each] for each in chosen) < count:
-            chosen.add(content)
+    order = sorted(num_images, key=lambda content: derive_seed(seed, "held out", content))
+    before = np.cumsum([0, *(num_images[content] for content in order)])  # images of the contents before each
+    chosen = {content for content, taken in zip(order, before[:-1], strict=True) if taken < count}
     held = np.array([content in chosen for content in contents])
     if (~held).sum() < 2:
         raise DataError(
