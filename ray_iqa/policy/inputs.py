@@ -61,6 +61,15 @@ class PolicyInputs:
         """Engine argument with which vLLM preprocesses images exactly as `encode` does."""
         return {} if self._size is None else {"size": dict(self._size)}
 
+    @property
+    def bounds_of_answers(self) -> dict[str, Any]:
+        """What ends an answer and what may not be in it, as arguments of vLLM's ``SamplingParams``."""
+        return {
+            "stop_token_ids": list(self.stop_token_ids),
+            "ignore_eos": True,  # they alone decide
+            "logit_bias": dict.fromkeys(self.banned_token_ids, float("-inf")),
+        }
+
     def encode(self, image: Image.Image) -> EncodedPrompt:
         """Prompt tokens and pixels of one RGB image."""
         encoded = dict(self._processor(text=[self._prompt_text], images=[image], return_tensors="pt"))

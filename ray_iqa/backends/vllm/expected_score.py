@@ -120,9 +120,7 @@ def _greedy(inputs: "PolicyInputs", *, max_tokens: int, logprobs: int = 0) -> An
     return SamplingParams(
         temperature=0.0,
         max_tokens=max_tokens,
-        stop_token_ids=list(inputs.stop_token_ids),
-        ignore_eos=True,  # stop_token_ids alone decide
-        logit_bias=dict.fromkeys(inputs.banned_token_ids, float("-inf")),
         logprobs=logprobs,
         detokenize=False,
+        **inputs.bounds_of_answers,
     )

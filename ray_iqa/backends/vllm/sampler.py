@@ -145,12 +145,10 @@ def sampling_params(inputs: PolicyInputs, image: LabelledImage, spec: SamplingSp
         top_p=spec.top_p,
         max_tokens=spec.max_tokens,
         seed=None if greedy else derive_seed(spec.seed, image.dataset, image.image_id),
-        stop_token_ids=list(inputs.stop_token_ids),
-        ignore_eos=True,  # stop_token_ids alone decide
-        logit_bias=dict.fromkeys(inputs.banned_token_ids, float("-inf")),
         logprobs=0,  # of the drawn token only
         flat_logprobs=True,
         detokenize=False,
+        **inputs.bounds_of_answers,
     )
 
 
