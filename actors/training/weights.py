@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from actors.cluster.processes import Handle
+from actors.cluster.processes import Handle, last_line
 from actors.training.learner import LearnerGroup
 from actors.training.rollout_pool import RolloutPool
 from ray_iqa.config.learner import WeightTransferConfig
@@ -55,7 +55,7 @@ class BroadcastPublisher:
             try:
                 receipts = self._pool.broadcast(self._send, self._snapshot)
             except WeightTransferError as error:
-                logger.warning("a broadcast of the weights failed: %s", str(error).strip().splitlines()[-1])
+                logger.warning("a broadcast of the weights failed: %s", last_line(error))
                 continue
             seconds = {"publish/pack_seconds": 0.0, "publish/install_seconds": time.perf_counter() - began}
             return seconds | receipt_metrics(receipts, policy_version)
