@@ -242,7 +242,7 @@ def test_garbage_is_one_sentence(content: bytes) -> None:
         load_image(content)
 
 
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "HEIF"])
 def test_truncated_files_name_the_file(image_format: str, tmp_path: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     content = encoded(Image.fromarray(noise), image_format)

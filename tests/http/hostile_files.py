@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 READABLE_KINDS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-HIDDEN_KINDS = ("PPM", "TGA", "PCX", "ICO", "SGI", "JPEG2000", "DDS", "IM")
+HIDDEN_KINDS = ("QOI", "TGA", "PCX", "ICO", "SGI", "DIB", "DDS", "IM")
 
 
 def _encode(image: Image.Image, kind: str, **options: object) -> bytes:
