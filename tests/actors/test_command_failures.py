@@ -286,16 +286,3 @@ def test_labels_of_pictures_whose_names_are_not_utf8(tmp_path: Path, kind: str) 
     assert main(["data", "check", str(out)]) == 0
     written = out.read_bytes() if kind != "parquet" else pq.read_table(out).column("path")[0].as_py().encode()
     assert (b"data\\\\xe9/caf\\\\xe9.png" if kind == "jsonl" else b"data\\xe9/caf\\xe9.png") in written
-
-
-def test_submit_takes_options_before_the_name_and_an_error_names_the_proxy(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setenv("no_proxy", "")
-    assert main(["submit", "name", "--address", "http://127.0.0.1:1", "--", "train"]) == 1
-    assert "options of submit come before the name of the job, got '--address'" in capsys.readouterr().err
-    assert main(["submit", "--address", "http://cluster.example:1", "name", "--", "train"]) == 1
-    assert "http://cluster.example:1 through the proxy http://127.0.0.1:9: " in capsys.readouterr().err
-    assert main(["submit", "--address", "http://127.0.0.1:1", "name", "--", "train"]) == 1
-    assert "proxy" not in capsys.readouterr().err
