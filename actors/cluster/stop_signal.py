@@ -56,6 +56,7 @@ class StopRequest:
             say(f"finishing {self.in_hand}; again: stop now")
         if number == signal.SIGHUP:
             _leave_terminal()
+        self._noted_at = time.monotonic()  # what arrived meanwhile, on a machine that was busy, belongs to this request
         if not self.in_hand:
             raise KeyboardInterrupt
 

@@ -53,16 +53,20 @@ class Signalled:
             time.sleep(0.01)
 
     def send(self, *numbers: signal.Signals) -> None:
-        """Signal the group, whose other members are noted before."""
+        """Signal the group, whose other members are noted before; several signals reach the process as one moment's."""
         self._others()
+        if len(numbers) > 1:  # a busy machine may pause this process, too, between one and the next
+            self.process.send_signal(signal.SIGSTOP)
         for number in numbers:
             os.killpg(self.process.pid, number)
+        if len(numbers) > 1:
+            self.process.send_signal(signal.SIGCONT)
 
     def end(self, within_s: float) -> int:
         """The exit code, after which nothing that was started is left for longer than a few seconds."""
         code = self.process.wait(timeout=within_s)
         self._reader.join()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while left := self._others():
             assert time.monotonic() < until, f"left behind: {left}"
             time.sleep(0.1)

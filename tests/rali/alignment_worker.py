@@ -1,5 +1,6 @@
 """One of several processes that align one tower; a module of its own, so that they start without open_clip."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -36,4 +37,6 @@ def worker(rank: int, folder: str) -> None:
     ]
     figures = Aligner(wrapped, CONFIG, num_steps=3, gather=gather_from_all).train_epoch(share)
     torch.save((figures, wrapped.module.state_dict()), Path(folder) / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    # A thread of torch's that meets an interpreter which is ending aborts the process; nothing is left to be ended.
+    os._exit(0)
