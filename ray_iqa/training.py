@@ -1,6 +1,6 @@
 """The training loop: sample, reward, learn, publish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,9 @@ from ray_iqa.protocols import (
 )
 from ray_iqa.rewards.metrics import reward_metrics
 from ray_iqa.telemetry.clock import StepClock
-from ray_iqa.types import Answer, ParseFailure, Progress, StepRecord
+from ray_iqa.types import Answer, LabelledImage, ParseFailure, Progress, RewardTable, RolloutGroup, StepRecord
 
+Redraw = Callable[[Sequence[LabelledImage], int, int], list[RolloutGroup]]
 Advantages = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
 
@@ -33,6 +34,8 @@ class TrainingRun:
     rollouts: RolloutSource
     reward_scorer: RewardScorer
     advantages: Advantages  # (rewards [B, K], trainable [B, K]) -> [B, K]
+    redraw: Redraw  # (images, step, attempt from 1) -> their groups, sampled anew
+    max_redraws: int  # 0: a group without advantage is kept as it is
     learner: Learner
     weights: WeightPublisher
     evaluator: Evaluator
@@ -68,13 +71,12 @@ def _learn(run: TrainingRun, schedule: ScheduleConfig, progress: Progress) -> No
         run.stop.in_hand = f"step {step}, then saving"
         with clock("rollout"):
             groups = run.rollouts.batch_for(step)  # B groups of K completions
-        with clock("reward"):
-            table = run.reward_scorer.score(groups)  # [B, K]
-        advantages = run.advantages(table.rewards, table.trainable)  # [B, K]
-        batch = build_training_batch(groups, advantages, table.trainable)
+        groups, table, advantages, num_redrawn = _rewarded(run, step, groups, clock)  # [B, K]
+        batch = build_training_batch(groups, advantages, table.trainable, keep_without_advantage=run.max_redraws == 0)
         with clock("learn"):
             update = run.learner.update(batch)
         row = {**update.metrics, **reward_metrics(groups, table, advantages), **run.rollout_metrics()}
+        row["group/redrawn"] = float(num_redrawn)
         row["policy/staleness"] = float(progress.policy_version - batch.policy_version)
         learned = update.policy_version > progress.policy_version
         progress.step, progress.policy_version = step, update.policy_version
@@ -98,6 +100,31 @@ def _learn(run: TrainingRun, schedule: ScheduleConfig, progress: Progress) -> No
                 run.learner.save(progress)
             if run.stop.requested():  # asked while it was saved, too
                 break
+
+
+def _rewarded(
+    run: TrainingRun, step: int, groups: list[RolloutGroup], clock: StepClock
+) -> tuple[list[RolloutGroup], RewardTable, NDArray[np.float32], int]:
+    """Rewards and advantages of a step's groups; those without advantage are sampled again first (dynamic sampling).
+
+    The last value says how many were.
+
+    Departure from DAPO (arXiv 2503.14476): the same images are asked again, for others would lack their opponents; and
+    all groups are rewarded together each time, for a reward here depends on the others.
+    """
+    num_redrawn = 0
+    for attempt in range(run.max_redraws + 1):
+        with clock("reward"):
+            table = run.reward_scorer.score(groups)
+        advantages = run.advantages(table.rewards, table.trainable)
+        without = [group.image for group, row in zip(groups, advantages, strict=True) if not row.any()]
+        if not without or attempt == run.max_redraws:
+            break
+        with clock("rollout"):
+            redrawn = {group.image: group for group in run.redraw(without, step, attempt + 1)}
+        groups = [redrawn.get(group.image, group) for group in groups]
+        num_redrawn += len(redrawn)
+    return groups, table, advantages, num_redrawn
 
 
 def _validate(run: TrainingRun, progress: Progress) -> dict[str, float]:

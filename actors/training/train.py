@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +36,7 @@ from ray_iqa.answers.parse import parse
 from ray_iqa.config.train import ScheduleConfig, TrainConfig
 from ray_iqa.errors import LearnerLostError, ResourceError
 from ray_iqa.evaluation.validation import PolicyEvaluator
-from ray_iqa.grpo.advantages import dr_grpo_advantages, group_relative_advantages
+from ray_iqa.grpo.advantages import ADVANTAGES
 from ray_iqa.grpo.rollouts import OnPolicyRollouts, PrefetchedRollouts
 from ray_iqa.protocols import RolloutSource
 from ray_iqa.runs.checkpoints import CheckpointStore
@@ -47,13 +47,12 @@ from ray_iqa.runs.remote_files import RemoteFolder, uri_below
 from ray_iqa.seeds import derive_seed
 from ray_iqa.telemetry.telemetry import Telemetry
 from ray_iqa.telemetry.terminal import say
-from ray_iqa.training import Advantages, TrainingRun, train
-from ray_iqa.types import SamplingSpec
+from ray_iqa.training import TrainingRun, train
+from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec
 
 logger = logging.getLogger(__name__)
 POLICY = "policy"
 """Folder beside the checkpoints with the policy of the last step."""
-ADVANTAGES: dict[str, Advantages] = {"grpo": group_relative_advantages, "dr_grpo": dr_grpo_advantages}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +161,9 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
             training=TrainingRun(
                 rollouts=rollouts,
                 reward_scorer=scorer,
-                advantages=ADVANTAGES[config.reward.advantage],
+                advantages=ADVANTAGES[config.learner.loss],
+                redraw=partial(_redraw, config, pool),
+                max_redraws=config.learner.max_redraws,
                 learner=learner,
                 weights=publisher(learner, pool, config.weights),
                 evaluator=PolicyEvaluator(
@@ -208,6 +209,13 @@ def checkpoint_store(schedule: ScheduleConfig, run_dir: Path) -> Checkpoints:
     remote = RemoteFolder(schedule.checkpoint_uri)
     remote.require_writable()  # not only when the first checkpoint is due
     return RemoteCheckpointStore(remote, schedule.keep_checkpoints, run_dir)
+
+
+def _redraw(
+    config: TrainConfig, pool: RolloutPool, images: Sequence[LabelledImage], step: int, attempt: int
+) -> list[RolloutGroup]:
+    seed = derive_seed(config.seed, "redraw", step, attempt)
+    return pool.sample(images, config.rollout.sampling_spec(seed))
 
 
 def _rollout_source(config: TrainConfig, inputs: Inputs, pool: RolloutPool, stack: ExitStack) -> RolloutSource:

@@ -1,11 +1,15 @@
 """Sections ``learner`` and ``weights``: the optimizer step and how new weights travel."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ray_iqa.config.section import Section
+
+LossName = Literal["grpo", "dr_grpo", "dapo"]
+_DEFAULTS_OF_LOSS = {"dapo": {"clip_high": 0.28, "kl_coef": 0.0, "max_redraws": 3}}
+"""Where a published loss takes others than GRPO."""
 
 
 class LoraConfig(Section):
@@ -37,10 +41,23 @@ class DeepSpeedLearnerConfig(Section):
     final_learning_rate_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     """Linear decay ends at this share of the peak at schedule.num_steps."""
     max_grad_norm: PositiveFloat = 1.0
+    loss: LossName = "grpo"
+    """grpo as VisualQuality-R1 published it. dr_grpo (arXiv 2503.20783) divides neither by the group's standard
+    deviation nor by an answer's length. dapo (arXiv 2503.14476) takes the mean over all tokens, and its defaults are
+    clip_high .28, kl_coef 0 and max_redraws 3. docs/training.md has the formulas."""
+    dr_grpo_length: PositiveInt = 256
+    """The constant that dr_grpo divides an answer's sum over tokens by, as its released code by the longest answer."""
+    updates_per_batch: PositiveInt = 1
+    """Optimizer updates per step, each on a mini-batch of whole groups; num_steps times this is the run's updates."""
+    passes_per_batch: PositiveInt = 1
+    """How often an answer is used: updates_per_batch / passes_per_batch mini-batches make one pass."""
+    max_redraws: NonNegativeInt = 0
+    """Dynamic sampling: groups whose answers all earned the same are sampled again, at most so often; those still
+    without advantage then leave the update. 0 keeps them in it, where the KL acts on them."""
     clip_low: float = Field(default=0.2, gt=0.0, lt=1.0)
     """The ratio of new to old probability is clipped below 1 - clip_low ..."""
     clip_high: PositiveFloat = 0.2
-    """... and above 1 + clip_high. With one update per step, as here and as published, it is 1 and neither acts."""
+    """... and above 1 + clip_high. In the first update on a batch, the only one as published, it is 1: neither acts."""
     kl_coef: NonNegativeFloat = 0.04
     """Weight of the k3 KL to the frozen reference policy; 0 needs no reference policy."""
     importance_cap: PositiveFloat = 2.0
@@ -59,7 +76,17 @@ class DeepSpeedLearnerConfig(Section):
     start_deadline_s: PositiveFloat = 900.0
     update_deadline_s: PositiveFloat = 3600.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults_of_loss(cls, values: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+        return _DEFAULTS_OF_LOSS.get(str(values.get("loss")), {}) | values if isinstance(values, dict) else values
+
     def _disagreements(self) -> Iterator[str]:
+        if self.updates_per_batch % self.passes_per_batch:
+            yield (
+                "passes_per_batch must divide updates_per_batch, "
+                f"got {self.passes_per_batch} and {self.updates_per_batch}"
+            )
         if self.offload_parameters and self.zero_stage != 3:
             yield f"offload_parameters needs zero_stage 3, got zero_stage {self.zero_stage}"
         if self.offload_optimizer and self.zero_stage == 0:

@@ -1,6 +1,6 @@
 """Section ``reward``: how answers become rewards and advantages."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
@@ -9,6 +9,8 @@ from ray_iqa.config.section import Section
 
 class RewardConfig(Section):
     """The rank reward and its weightings."""
+
+    moved: ClassVar[dict[str, str]] = {"advantage": "learner.loss"}
 
     type: Literal["fidelity", "binary", "probability_average", "fixed_variance", "threshold", "gaussian_difference"] = (
         "fidelity"
@@ -29,5 +31,3 @@ class RewardConfig(Section):
     """Of type threshold: |score - MOS mapped to 1-5| below this earns 1."""
     parser: Literal["strict", "published"] = "strict"
     """published parses as the paper's code does (last answer block or whole text, first number, no range check)."""
-    advantage: Literal["grpo", "dr_grpo"] = "grpo"
-    """grpo divides by the group's standard deviation as published; dr_grpo only subtracts the mean."""

@@ -23,7 +23,8 @@ class VllmRolloutConfig(Section):
     """K, completions per image: the group size."""
     temperature: PositiveFloat = 1.0
     top_k: NonNegativeInt = 0
-    """0 samples from the whole vocabulary. The published trainer used 50."""
+    """0 samples from the whole vocabulary. The published trainer takes 50 and learns as if it were 0: a departure of
+    its own from the policy that it samples."""
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     max_tokens: PositiveInt = 256
     """Longest completion in tokens."""

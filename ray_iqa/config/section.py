@@ -33,12 +33,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     retired: ClassVar[dict[str, str]] = {}
     """Keys of earlier versions that had one value, and how a file calls them; they are passed over."""
+    moved: ClassVar[dict[str, str]] = {}
+    """Keys of earlier versions, and what says the same now."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_retired(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was passed, pydantic says what is wrong
         if not isinstance(values, dict):
             return values
+        if gone := [f"{key} is {now} now" for key, now in cls.moved.items() if key in values]:
+            raise ValueError("; ".join(gone))
         for key in cls.retired.keys() & values.keys():
             logger.warning("the key %s is not needed any more: leave it out", cls.retired[key])
         return {key: value for key, value in values.items() if key not in cls.retired}

@@ -35,6 +35,10 @@ def dr_grpo_advantages(rewards: NDArray[np.float32], trainable: NDArray[np.bool_
     return _deviation_and_count(rewards, trainable)[0].astype(np.float32)
 
 
+ADVANTAGES = {"grpo": group_relative_advantages, "dr_grpo": dr_grpo_advantages, "dapo": group_relative_advantages}
+"""By ``learner.loss``."""
+
+
 def _deviation_and_count(
     rewards: NDArray[np.float32], trainable: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -1,6 +1,7 @@
-"""Groups and their advantages -> what one optimizer step trains on."""
+"""Groups and their advantages -> what a step trains on, and its updates."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,11 @@ from ray_iqa.types import RolloutGroup, TrainingBatch, TrainingGroup
 
 
 def build_training_batch(
-    groups: Sequence[RolloutGroup], advantages: NDArray[np.float32], trainable: NDArray[np.bool_]
+    groups: Sequence[RolloutGroup],
+    advantages: NDArray[np.float32],
+    trainable: NDArray[np.bool_],
+    *,
+    keep_without_advantage: bool = True,
 ) -> TrainingBatch:
     """Keep the trainable completions of every group.
 
@@ -21,6 +26,7 @@ def build_training_batch(
         groups: B, all sampled by one policy version.
         advantages: [B, K].
         trainable: [B, K].
+        keep_without_advantage: False drops a group whose advantages are all 0, as DAPO's dynamic sampling does.
 
     Raises:
         ValueError: there is no group, or the groups come from different policy versions.
@@ -31,9 +37,14 @@ def build_training_batch(
     kept = [
         _training_group(group, row[mask], mask)
         for group, row, mask in zip(groups, advantages, trainable, strict=True)
-        if mask.any() and advantages.any()
+        if mask.any() and (advantages if keep_without_advantage else row).any()
     ]
     return TrainingBatch(groups=tuple(kept), policy_version=versions.pop())
+
+
+def mini_batches(batch: TrainingBatch, number: int) -> list[TrainingBatch]:
+    """The batch's groups dealt out in turn, so that every dataset is in each part; fewer parts where groups are few."""
+    return [replace(batch, groups=batch.groups[first::number]) for first in range(min(number, len(batch.groups)))]
 
 
 def _training_group(group: RolloutGroup, advantages: NDArray[np.float32], mask: NDArray[np.bool_]) -> TrainingGroup:

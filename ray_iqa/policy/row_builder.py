@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ray_iqa.policy.logprobs import TokenLogprobs, TokenRows
-from ray_iqa.policy.loss import TokenTerms, response_weights
+from ray_iqa.policy.loss import TokenTerms
 from ray_iqa.policy.token_rows import EncodedGroup, separate_rows, shared_prefix_rows
 from ray_iqa.types import TrainingGroup
 
@@ -30,23 +30,24 @@ class RowBuilder:
         self,
         groups: Sequence[TrainingGroup],
         entropies: torch.Tensor,
+        old_logprobs: torch.Tensor | None,
         reference_logprobs: torch.Tensor | None,
-        *,
-        num_responses: int,
+        weights: torch.Tensor,
     ) -> TokenTerms:
         """The loss's constants for the tokens of ``groups``, in the order of `rows`.
 
         Args:
             groups: of one forward pass.
             entropies: [N].
+            old_logprobs: [N], None where the present policy is the old one.
             reference_logprobs: [N], None without a reference policy.
-            num_responses: of the whole step; 0 gives all tokens weight 0.
+            weights: [N], on any device.
         """
         lengths = tuple(len(completion) for group in groups for completion in group.completions)
         advantages = np.concatenate([group.advantages for group in groups])
-        weights = response_weights(lengths, num_responses) if num_responses else torch.zeros(sum(lengths))
         return TokenTerms(
             sampler_logprobs=self._sampler_logprobs(groups),
+            old_logprobs=old_logprobs,
             reference_logprobs=reference_logprobs,
             entropies=entropies,
             advantages=self._tensor(np.repeat(advantages, lengths)),

@@ -59,10 +59,13 @@ def many_kills() -> list[tuple[int, str]]:
 
 @pytest.mark.long
 def test_twenty_kills_leave_no_trace_in_the_result(start: Start, cluster: Cluster, tmp_path: Path) -> None:
-    disturbed, undisturbed, num_steps = tmp_path / "disturbed", tmp_path / "undisturbed", "schedule.num_steps=30"
-    done = run(command(start, undisturbed, num_steps))
+    """With two updates per batch and groups that are drawn again."""
+    disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    settings = ("schedule.num_steps=30", "learner.loss=dapo", "learner.updates_per_batch=2", "rollout.top_k=3")
+    done = run(command(start, undisturbed, *settings))
     assert done.returncode == 0, done.stderr[-3000:]
-    arguments = command(start, disturbed, num_steps)
+    assert sum(row.get("group/redrawn", 0.0) for row in rows(undisturbed)) > 0
+    arguments = command(start, disturbed, *settings)
     assert len(_disturbed(cluster, arguments, disturbed, many_kills())) >= 20
     assert [row["step"] for row in rows(disturbed)] == list(range(31))
     _assert_the_same(disturbed, undisturbed)

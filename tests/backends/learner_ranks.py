@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from learner_batches import first_two, make_batch, policy_config
 
 from actors.cluster.engine_start import engine_start
 
@@ -20,12 +20,10 @@ with engine_start():  # as an actor does
     from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
     from ray_iqa.backends.weights.policy_weights import gathered, named_weights
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
-from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.loss import TokenTerms
 from ray_iqa.policy.row_builder import RowBuilder
-from ray_iqa.types import TrainingBatch, TrainingGroup
+from ray_iqa.types import TrainingBatch
 
 STAGES = (0, 2, 3)
 MICRO_BATCH_TOKENS = (110, 16_384)  # one group in each micro-batch; everything in one
@@ -43,38 +41,6 @@ READINGS = {  # by number of ranks: checkpoints of the other number, and setting
     2: {0: {"zero_stage": 3}, "lora": OFFLOADED | LORA},
 }
 Tensors = dict[str, torch.Tensor]
-
-
-def make_batch(folder: Path, seed: int = 0) -> TrainingBatch:
-    """Five images of unequal size, two to four completions of 1 to 12 tokens, sampled by some other policy."""
-    inputs = PolicyInputs(policy_config(folder))
-    allowed = np.setdiff1d(np.arange(200, dtype=np.int32), inputs.banned_token_ids)
-    groups = []
-    for index, size in enumerate([(56, 84), (112, 56), (56, 56), (84, 84), (140, 84)]):
-        rng = np.random.default_rng([seed, index])
-        image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
-        path = folder / f"image-{seed}-{index}.png"
-        if not path.exists():
-            image.save(path)
-        lengths = rng.integers(1, 13, 2 + index % 3)
-        groups.append(
-            TrainingGroup(
-                image_path=str(path),
-                prompt_token_ids=inputs.encode(image).token_ids.numpy().astype(np.int32),
-                completions=tuple(rng.choice(allowed, length) for length in lengths),
-                logprobs=tuple(rng.normal(-6.0, 0.5, length).astype(np.float32) for length in lengths),
-                advantages=rng.normal(0, 1, len(lengths)).astype(np.float32),
-            )
-        )
-    return TrainingBatch(groups=tuple(groups), policy_version=0)
-
-
-def first_two(batch: TrainingBatch) -> TrainingBatch:
-    return dataclasses.replace(batch, groups=batch.groups[:2])
-
-
-def policy_config(folder: Path, dtype: str = "float32") -> PolicyConfig:
-    return PolicyConfig(model=str(folder), dtype=dtype)
 
 
 class Scenarios:
@@ -124,7 +90,7 @@ class Scenarios:
             builder = learner._builder
             settings = {"scorer": builder.scorer, "share_prefix": builder.share_prefix, "device": builder.device}
             learner.gradients._builder = LocalCounts(**settings)
-        metrics = learner.gradients.accumulate(batch or self.batch)
+        metrics = learner.gradients.accumulate(batch or self.batch, None)[0]
         parameters = learner.engine.scorer.transformer.named_parameters()
         gradients = {name: safe_get_full_grad(parameter).clone() for name, parameter in parameters}
         norm, taken = learner.engine.step(0.0)
@@ -265,6 +231,26 @@ class Scenarios:
         share = [sum(len(group.completions) for group in batch.groups) for batch in (kept, lost)]
         return found, self._gradients(0, batch=kept), share[0] / share[1]
 
+    def several_updates(self) -> object:
+        """Two passes of two mini-batches in one call; the same as calls of their own; and with a clip that acts."""
+        no_clip = {"clip_low": 0.99, "clip_high": 1e3, "importance_cap": 1e6, "final_learning_rate_fraction": 1.0}
+        four = {"updates_per_batch": 4, "passes_per_batch": 2}
+        halves = [dataclasses.replace(self.batch, groups=self.batch.groups[first::2]) for first in (0, 1)]
+        found = {}
+        for stage in self.stages:
+            together = self.learner(zero_stage=stage, **no_clip, **four)
+            update = together.update(self.batch)
+            alone = self.learner(zero_stage=stage, **no_clip)
+            rows = [alone.update(half).metrics for half in halves * 2]
+            clipped = self.learner(zero_stage=stage, learning_rate=1e-2, **four).update(self.batch)
+            found[stage] = {
+                "version": update.policy_version,
+                "weights": (weights_of(together), weights_of(alone)),
+                "grad_norm": (update.metrics["policy/grad_norm"], [row["policy/grad_norm"] for row in rows]),
+                "clipped": clipped.metrics,
+            }
+        return found
+
     def changed_image(self) -> object:
         group = self.batch.groups[0]
         other = dataclasses.replace(group, prompt_token_ids=group.prompt_token_ids[:-1])
@@ -278,9 +264,9 @@ class Scenarios:
 class LocalCounts(RowBuilder):
     """The mistake: every forward pass averages over its own responses."""
 
-    def terms(self, groups, *arguments: object, num_responses: int) -> TokenTerms:  # noqa: ANN001
-        own = sum(len(group.completions) for group in groups) if num_responses else 0
-        return super().terms(groups, *arguments, num_responses=own * 5)  # five forward passes
+    def terms(self, groups, *arguments: object) -> TokenTerms:  # noqa: ANN001
+        *others, weights = arguments
+        return super().terms(groups, *others, weights / max(weights.sum(), 1e-9) / 5)  # five forward passes
 
 
 def weights_of(learner: DeepSpeedLearner) -> Tensors:

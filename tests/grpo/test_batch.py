@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ray_iqa.grpo.batch import build_training_batch
+from ray_iqa.grpo.batch import build_training_batch, mini_batches
 from ray_iqa.types import Completion, LabelledImage, RolloutGroup
 
 
@@ -39,6 +39,21 @@ def test_only_trainable_completions_stay() -> None:
 def test_a_step_without_any_advantage_leaves_an_empty_batch() -> None:
     batch = build_training_batch([group("a"), group("b")], np.zeros((2, 3), np.float32), np.ones((2, 3), np.bool_))
     assert batch.groups == ()
+
+
+def test_dynamic_sampling_leaves_out_a_group_without_advantage() -> None:
+    advantages = np.array([[0.5, -1.0, 0.5], [0, 0, 0]], dtype=np.float32)
+    everything = np.ones((2, 3), np.bool_)
+    batch = build_training_batch([group("a"), group("b")], advantages, everything, keep_without_advantage=False)
+    assert [item.image_path for item in batch.groups] == ["/a.png"]
+
+
+def test_mini_batches_take_whole_groups_in_turn_and_none_is_empty() -> None:
+    groups = [group(name) for name in "abcde"]
+    batch = build_training_batch(groups, np.ones((5, 3), np.float32), np.ones((5, 3), np.bool_))
+    parts = [[item.image_path[1] for item in part.groups] for part in mini_batches(batch, 2)]
+    assert parts == [["a", "c", "e"], ["b", "d"]]
+    assert len(mini_batches(batch, 7)) == 5
 
 
 def test_nothing_trainable_leaves_an_empty_batch() -> None:

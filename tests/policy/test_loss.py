@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
-from ray_iqa.policy.loss import TokenTerms, clipped_surrogate, k3_divergence, policy_loss, response_weights
+from ray_iqa.policy.loss import TokenTerms, clipped_surrogate, k3_divergence, loss_scale, policy_loss, token_weights
 
-# Two responses of 2 and 1 tokens with advantages 1 and -2, in a step of 4 responses.
-LENGTHS, NUM_RESPONSES = (2, 1), 4
+# Two responses of 2 and 1 tokens with advantages 1 and -2, in an update of 4 responses with 16 tokens.
+LENGTHS, OF_UPDATE = (2, 1), (2, 8, 5, 1)
 WEIGHTS = [1 / 8, 1 / 8, 1 / 4]
 
 
@@ -19,13 +19,48 @@ def terms(**changes: torch.Tensor | None) -> TokenTerms:
         "reference_logprobs": torch.tensor([-1.0, -2.0, -0.5]),
         "entropies": torch.tensor([0.1, 0.2, 0.4]),
         "advantages": torch.tensor([1.0, 1.0, -2.0]),
-        "weights": response_weights(LENGTHS, NUM_RESPONSES),
+        "weights": token_weights(LENGTHS, OF_UPDATE, "grpo"),
     }
     return TokenTerms(**(values | changes))
 
 
-def test_weights_average_over_tokens_then_over_the_responses_of_the_step() -> None:
-    assert response_weights(LENGTHS, NUM_RESPONSES).tolist() == WEIGHTS
+def test_grpo_averages_over_tokens_then_over_the_responses_of_the_update() -> None:
+    """VisualQuality-R1's code: (1/R) sum_k (1/T_k) sum_t."""
+    assert token_weights(LENGTHS, OF_UPDATE, "grpo").tolist() == WEIGHTS
+    assert loss_scale(OF_UPDATE, DeepSpeedLearnerConfig()) == 1.0
+
+
+def test_dapo_averages_over_all_tokens() -> None:
+    """Equation 8 of arXiv 2503.14476: 1 / (sum_k T_k) sum_k sum_t."""
+    settings = DeepSpeedLearnerConfig(loss="dapo")
+    assert token_weights(LENGTHS, OF_UPDATE, "dapo").tolist() == [1 / 16] * 3
+    assert loss_scale(OF_UPDATE, settings) == 1.0
+    assert (settings.clip_low, settings.clip_high, settings.kl_coef, settings.max_redraws) == (0.2, 0.28, 0.0, 3)
+    assert DeepSpeedLearnerConfig(loss="dapo", kl_coef=0.1).kl_coef == 0.1
+
+
+def test_dr_grpo_divides_by_a_constant_length() -> None:
+    """arXiv 2503.20783, its released code: 1 / (R L) sum_k sum_t, which no answer's length enters."""
+    settings = DeepSpeedLearnerConfig(loss="dr_grpo", dr_grpo_length=32)
+    weights = token_weights(LENGTHS, OF_UPDATE, "dr_grpo") * loss_scale(OF_UPDATE, settings)
+    assert weights.tolist() == pytest.approx([1 / (4 * 32)] * 3)
+
+
+def test_the_ratio_is_to_the_policy_at_the_start_of_the_batch_and_so_is_the_importance() -> None:
+    """Old probabilities e^-1, e^-2, e^-.5 became 1.1, 1.5 and .7 times as large; the sampler's were half of them."""
+    old = torch.tensor([-1.0, -2.0, -0.5])
+    logprobs = (old + torch.tensor([1.1, 1.5, 0.7]).log()).requires_grad_()
+    parts = policy_loss(
+        logprobs, terms(old_logprobs=old, sampler_logprobs=old - math.log(2.0)), DeepSpeedLearnerConfig(kl_coef=0.0)
+    )
+    # The second is clipped at 1.2; the third, with a negative advantage, at .8.
+    assert parts.loss.item() == pytest.approx(-2 * (1.1 / 8 + 1.2 / 8 - 2 * 0.8 / 4))
+    parts.loss.backward()
+    assert logprobs.grad.tolist() == pytest.approx([-2 * 1.1 / 8, 0.0, 0.0])
+    assert parts.sums["policy/ratio_mean"].item() == pytest.approx(1.1 / 8 + 1.5 / 8 + 0.7 / 4)
+    assert parts.sums["policy/clip_fraction_high"].item() == pytest.approx(1 / 8)
+    assert parts.sums["policy/clip_fraction_low"].item() == pytest.approx(1 / 4)
+    assert parts.sums["policy/importance_ratio_mean"].item() == pytest.approx(2 * (1 / 8 + 1 / 8 + 1 / 4))
 
 
 def test_on_policy_loss_and_gradient() -> None:

@@ -7,6 +7,7 @@ of ranks nor on the size of micro-batches (dropout in adapters excepted: each ra
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from ray_iqa.backends.weights.policy_weights import (
 )
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.grpo.batch import mini_batches
 from ray_iqa.grpo.idle_steps import not_finite
 from ray_iqa.policy.group_encoding import encode_group
 from ray_iqa.policy.inputs import PolicyInputs
@@ -53,7 +55,7 @@ class DeepSpeedLearner:
         """
         if learner.num_threads is not None:
             torch.set_num_threads(learner.num_threads)
-        self._config, self._num_steps = learner, num_steps
+        self._config, self._num_updates = learner, num_steps * learner.updates_per_batch
         device = join_process_group()
         self.inputs = PolicyInputs(policy)
         torch.manual_seed(seed)  # adapters start equal on all ranks
@@ -77,31 +79,52 @@ class DeepSpeedLearner:
         return self._policy_version
 
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
-        """Take one optimizer step on the whole batch; see `protocols.Learner.update`.
+        """Take ``updates_per_batch`` optimizer updates; see `protocols.Learner.update`.
 
         An empty batch, or a loss or gradient that is not finite, leaves the policy and its version as they are and
-        counts as ``policy/skipped``. The learning rate follows the number of updates.
+        counts as ``policy/skipped``. The learning rate follows the number of updates. Metrics are means over the
+        updates, but the largest where their names end with ``_max``.
 
         Raises:
             ConfigError: an image is another one than was sampled.
         """
         began = time.perf_counter()
-        learning_rate = learning_rate_at(self._policy_version + 1, self._config, self._num_steps)
-        metrics = {"policy/learning_rate": learning_rate, "policy/skipped": 1.0}
+        metrics = {"policy/learning_rate": self._learning_rate(), "policy/skipped": 1.0}
+        problems: list[str] = []
         if batch.groups:
             answers = [answer for group in batch.groups for answer in group.completions if len(answer)]
             self._canary_answer = min(answers, key=len, default=self._canary_answer)[:MAX_TOKENS]
             with self._traced_call():
-                metrics |= self.gradients.accumulate(batch)
-                metrics["policy/grad_norm"], taken = self.engine.step(learning_rate)
-            metrics["policy/skipped"] = float(not taken)
-            self._policy_version += taken
+                metrics |= self._updates(batch, problems)
         torch.cuda.empty_cache()  # an engine on the same GPU wakes up next; nothing happens on a CPU
         metrics["learner/seconds"] = seconds = time.perf_counter() - began
         num_tokens = sum(len(group.prompt_token_ids) + sum(map(len, group.completions)) for group in batch.groups)
         metrics["learner/tokens_per_second"] = num_tokens / seconds
-        problems = tuple(self.gradients.problems if batch.groups else ())
-        return LearnerUpdate(policy_version=self._policy_version, metrics=metrics, problems=problems)
+        return LearnerUpdate(
+            policy_version=self._policy_version, metrics=metrics, problems=tuple(dict.fromkeys(problems))
+        )
+
+    def _learning_rate(self) -> float:
+        """Of the next update."""
+        return learning_rate_at(self._policy_version + 1, self._config, self._num_updates)
+
+    def _updates(self, batch: TrainingBatch, problems: list[str]) -> dict[str, float]:
+        """Take all updates on the batch; adds to ``problems`` why images added nothing."""
+        passes = self._config.passes_per_batch
+        parts = mini_batches(batch, self._config.updates_per_batch // passes)
+        # The old policy is the present one where an answer is first used before any update on this batch.
+        is_present = [passes == 1 and number == 0 for number in range(len(parts))]
+        old = [None if now else self.gradients.logprobs(part) for now, part in zip(is_present, parts, strict=True)]
+        rows = []
+        for part, its_old in list(zip(parts, old, strict=True)) * passes:
+            learning_rate = self._learning_rate()
+            row, lost = self.gradients.accumulate(part, its_old)
+            row["policy/grad_norm"], taken = self.engine.step(learning_rate)
+            self._policy_version += taken
+            rows.append(row | {"policy/learning_rate": learning_rate, "policy/skipped": float(not taken)})
+            problems += lost
+        metrics = {name: (max if name.endswith("_max") else fmean)([row[name] for row in rows]) for name in rows[0]}
+        return metrics | {"policy/lost_images": sum(row["policy/lost_images"] for row in rows) / passes}
 
     def token_logprobs(self, group: TrainingGroup) -> tuple[NDArray[np.float32], ...]:
         """The policy's log-probabilities [T_k] of each completion's tokens, at temperature 1."""
