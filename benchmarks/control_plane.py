@@ -125,7 +125,7 @@ def main() -> None:
         rollout = VllmRolloutConfig(min_workers=arguments.workers, num_completions=arguments.completions)
         pool = RolloutPool(Fleet(lambda _slot: worker.remote(), rollout, WeightTransferConfig(), 900.0, lambda: ""))
         pool.wait_ready()
-        scorer = RemoteRewardScorer(RewardConfig(), prompt_by_id("thinking"), {})
+        scorer = RemoteRewardScorer(RewardConfig(), {None: prompt_by_id("thinking")}, {})
         report(*run_steps(pool, scorer, arguments), arguments)
 
 

@@ -12,13 +12,12 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from threading import Lock
 
 import numpy as np
 from table import report
 
-from ray_iqa.answers.parse import parse
+from ray_iqa.answers.parse import AnswerReader
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.config.train import ScheduleConfig
@@ -154,13 +153,15 @@ def run(steps: int, seconds: float, *, prefetched: bool) -> float:
             stack.callback(source.close)
         cast = TrainingRun(
             rollouts=source,
-            reward_scorer=GroupRewardScorer(RewardConfig(), prompt_by_id("thinking")),
+            reward_scorer=GroupRewardScorer(RewardConfig(), {None: prompt_by_id("thinking")}),
             advantages=group_relative_advantages,
             learner=stand_in,
             weights=stand_in,
             evaluator=stand_in,
             metrics=stand_in,
-            read_answer=partial(parse, prompt=prompt_by_id("thinking")),
+            read_answer=AnswerReader({None: prompt_by_id("thinking")}, "strict"),
+            redraw=lambda *_: [],
+            max_redraws=0,
             rollout_metrics=dict,
             stop_requested=lambda: False,
         )

@@ -40,7 +40,7 @@ class TrainingRun:
     weights: WeightPublisher
     evaluator: Evaluator
     metrics: MetricSink
-    read_answer: Callable[[str], Answer | ParseFailure]
+    read_answer: Callable[[str, str | None], Answer | ParseFailure]  # text, `LabelledImage.question`
     rollout_metrics: Callable[[], dict[str, float]]  # what the samplers say about the newest step
     stop: StopRequest
 

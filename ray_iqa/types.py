@@ -42,11 +42,16 @@ class LabelledImage:
     higher_is_better: bool
     scene_id: str | None = None  # scene, in the few datasets whose labels are comparable inside a scene only
     content: str | None = None  # shared by the versions of one scene or reference
+    distortion: str | None = None  # kind of distortion, where the manifest has it
+    level: int | None = None  # of the distortion; 0 is pristine
+    question: str | None = (
+        None  # what the policy is asked about it, by its name in policy.questions; None: policy.prompt
+    )
 
     @property
-    def label_scale(self) -> tuple[str, str]:
-        """The dataset, and the scene where it has scenes."""
-        return self.dataset, self.scene_id or ""
+    def label_scale(self) -> tuple[str, ...]:
+        """The dataset, the scene where it has scenes, and the question where it is not the policy's first."""
+        return self.dataset, self.scene_id or "", *([] if self.question is None else [self.question])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +114,15 @@ class ParseFailure:
 class RewardTable:
     """Everything the reward says about a step; fields are [B, K] unless they say otherwise.
 
-    ``scores`` is NaN where ``parsed`` is False. An unparsed rollout keeps reward 0 and stays ``trainable``, and so do
-    the rollouts of an image without opponent, on their format reward alone; an aborted one does not.
+    ``scores`` is NaN where ``parsed`` is False. An unparsed rollout keeps reward 0 of the built-in terms and stays
+    ``trainable``, and so do the rollouts of an image without opponent, on their format reward alone; an aborted one
+    does not.
     """
 
     scores: NDArray[np.float32]
     parsed: NDArray[np.bool_]
-    fidelity: NDArray[np.float32]
-    format: NDArray[np.float32]
-    rewards: NDArray[np.float32]
+    terms: dict[str, NDArray[np.float32]]  # by name, without weights; NaN where a term says nothing about an image
+    rewards: NDArray[np.float32]  # the weighted sum of the terms
     trainable: NDArray[np.bool_]
     opposed: NDArray[np.bool_]  # [B], whether the image had another to be compared with
     num_pairs: int  # unordered pairs of images compared in this step
@@ -129,6 +134,7 @@ class TrainingGroup:
     """One image's trainable completions; the prompt is kept once so that the learner runs it once."""
 
     image_path: str
+    question: str | None = None  # see `LabelledImage.question`
     prompt_token_ids: NDArray[np.int32]  # [P]
     completions: tuple[NDArray[np.int32], ...]  # up to K arrays [T_k]
     logprobs: tuple[NDArray[np.float32], ...] | None  # up to K arrays [T_k], by the sampler; None if none wrote these

@@ -121,8 +121,8 @@ def _test(
     spec = config.rollout.sampling_spec(derive_seed(config.seed, "test"), COMPLETIONS_PER_TEST_IMAGE)
     groups = opened.pool.sample(images, spec)
     if keep_in is not None:
-        keep_answers(keep_in, manifests, groups, inputs.prompt)
-    return evaluate_groups(groups, inputs.prompt)
+        keep_answers(keep_in, manifests, groups, inputs.prompts[None])
+    return evaluate_groups(groups, inputs.prompts[None])
 
 
 def _once(file: Path, measure: Callable[[], list[EvaluationReport]]) -> None:

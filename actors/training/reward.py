@@ -1,18 +1,26 @@
 """The one reward actor: rewards of a step are a function of all its groups together."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import ray
 from ray.exceptions import GetTimeoutError
 
-from actors.cluster.processes import LOST_ACTOR, ProcessPlace, announce_process, end_hung_processes, last_line
+from actors.cluster.processes import (
+    LOST_ACTOR,
+    ProcessPlace,
+    announce_process,
+    end_hung_processes,
+    last_line,
+    own_errors,
+)
 from ray_iqa.answers.prompt import Prompt
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.data.label_maps import LabelRanges
 from ray_iqa.errors import ResourceError
 from ray_iqa.rewards.scorer import GroupRewardScorer
+from ray_iqa.rewards.terms import load_terms
 from ray_iqa.types import RewardTable, RolloutGroup
 
 logger = logging.getLogger(__name__)
@@ -37,12 +45,14 @@ class RemoteRewardScorer:
     def __init__(
         self,
         config: RewardConfig,
-        prompt: Prompt,
+        prompts: Mapping[str | None, Prompt],
         label_ranges: LabelRanges,
         deadline_s: float = 600.0,
     ) -> None:
         """``deadline_s`` limits each call once the actor runs; a thousand images take well under a second."""
-        self._launch = partial(RewardActor.options(num_cpus=0).remote, config, prompt, label_ranges)
+        self._launch = partial(
+            RewardActor.options(num_cpus=0).remote, config, prompts, label_ranges, load_terms(config, label_ranges)
+        )
         self._deadline_s = deadline_s
         self._start()
 
@@ -50,13 +60,15 @@ class RemoteRewardScorer:
         """See `protocols.RewardScorer.score`.
 
         Raises:
+            ConfigError: a term of the user's fails.
             ResourceError: the actor was lost several times in a row.
         """
         shared = ray.put(groups)
         for _ in range(MAX_ATTEMPTS):
             try:
                 ray.get(self._entered, timeout=START_S)
-                return ray.get(self._actor.score.remote(shared), timeout=self._deadline_s)
+                with own_errors():
+                    return ray.get(self._actor.score.remote(shared), timeout=self._deadline_s)
             except (*LOST_ACTOR, GetTimeoutError) as error:
                 self._replace(error)
         raise ResourceError(f"the reward actor was lost {MAX_ATTEMPTS} times in a row, over {len(groups)} images")

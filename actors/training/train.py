@@ -32,7 +32,7 @@ from actors.training.reward import RemoteRewardScorer
 from actors.training.rollout_pool import RolloutPool
 from actors.training.rollout_worker import RolloutActor
 from actors.training.weights import publisher
-from ray_iqa.answers.parse import parse
+from ray_iqa.answers.parse import AnswerReader
 from ray_iqa.config.train import ScheduleConfig, TrainConfig
 from ray_iqa.errors import LearnerLostError, ResourceError
 from ray_iqa.evaluation.validation import PolicyEvaluator
@@ -148,13 +148,13 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
             pool.wait_ready()  # an engine takes what others allocate on its GPU while it starts for its own
         learner = start_learner(config, layout, group, store, config.schedule.num_steps)
         stack.callback(learner.close)
-        scorer = RemoteRewardScorer(config.reward, inputs.prompt, inputs.label_ranges)
+        scorer = RemoteRewardScorer(config.reward, inputs.prompts, inputs.label_ranges)
         stack.callback(scorer.close)
         pool.wait_ready()
         learner.wait_ready()
 
         rollouts = _rollout_source(config, inputs, pool, stack)
-        read_answer = partial(parse, prompt=inputs.prompt, style=config.reward.parser)
+        read_answer = AnswerReader(inputs.prompts, config.reward.parser)
         telemetry = Telemetry(inputs.run_dir, config.schedule.num_steps, read_answer)
         stack.callback(telemetry.close)
         yield OpenRun(
@@ -173,7 +173,7 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
                     config.rollout.sampling_spec(
                         derive_seed(config.seed, "validation"), config.evaluation.num_completions
                     ),
-                    inputs.prompt,
+                    inputs.prompts[None],
                     config.reward.parser,
                 ),
                 metrics=DashboardMetrics(telemetry, inputs.run_dir.name),

@@ -7,6 +7,8 @@ fills an unreadable answer with a random score, which then moves other images' r
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -29,6 +31,18 @@ _PUBLISHED_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _TAGGED = re.compile(r"<answer>.*?</answer>", re.DOTALL)
 _REASONED_TAGGED = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
 _REASONED_JSON = re.compile(r"<think>\n.*?\n</think>\n<answer>\n\s*(\{[^{}]*\})\s*\n</answer>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReader:
+    """Reads answers to several questions in one style."""
+
+    prompts: Mapping[str | None, Prompt]  # by `LabelledImage.question`
+    style: ParserStyle
+
+    def __call__(self, text: str, question: str | None) -> Answer | ParseFailure:
+        """As `parse`."""
+        return parse(text, self.prompts[question], self.style)
 
 
 class _Literal(str):
@@ -62,7 +76,9 @@ def is_well_formed(text: str, prompt: Prompt) -> bool:
     """
     if not text.endswith("</answer>"):  # also keeps the patterns linear in endless completions
         return False
-    if prompt.answer_format == "json":
+    if prompt.answer_format != "tagged" and not prompt.asks_reasoning:
+        return isinstance(_json_pairs(text.removeprefix("<answer>").removesuffix("</answer>")), list)
+    if prompt.answer_format != "tagged":
         match = _REASONED_JSON.fullmatch(text)
         return match is not None and isinstance(_json_pairs(match[1]), list)
     pattern = _REASONED_TAGGED if prompt.asks_reasoning else _TAGGED
@@ -74,6 +90,8 @@ def _strict_score(text: str, prompt: Prompt) -> float | ParseFailure:
     _, opened, answer = before_end.rpartition("<answer>")
     if not (opened and closed):
         return ParseFailure(reason="no complete <answer> block")
+    if prompt.answer_format == "object":
+        return ParseFailure(reason="the question asks for no score")
     number = _json_rating(answer) if prompt.answer_format == "json" else _only_number(answer)
     return number if isinstance(number, ParseFailure) else _on_scale(number, prompt)
 

@@ -4,9 +4,11 @@
 ``q-insight`` is the score question of Q-Insight (arXiv 2503.22679).
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ray_iqa.config.policy import PolicyConfig, PromptConfig
 from ray_iqa.errors import ConfigError, hint
 from ray_iqa.types import SCALE, Scale
 
@@ -23,7 +25,7 @@ class Prompt:
     id: str
     system: str | None  # None sends no system message
     text: str
-    answer_format: Literal["tagged", "json"]  # <answer>3.50</answer>, or {"rating": 3.50} in the answer tags
+    answer_format: Literal["tagged", "json", "object"]  # see `PromptConfig.answer_format`
     asks_reasoning: bool  # a well-formed completion thinks in <think> tags first
     scale: Scale = SCALE  # of the score
 
@@ -76,13 +78,28 @@ _PROMPTS = (
 )
 
 
-def prompt_by_id(prompt_id: str) -> Prompt:
-    """The prompt of that id.
+def questions_of(policy: PolicyConfig) -> dict[str | None, Prompt]:
+    """All that a policy is asked, by `LabelledImage.question`.
+
+    Raises:
+        ConfigError: as `prompt_by_id`.
+    """
+    return {None: prompt_by_id(policy.prompt)} | {name: prompt_by_id(own) for name, own in policy.questions.items()}
+
+
+def prompt_by_id(prompt_id: str | PromptConfig) -> Prompt:
+    """The prompt of that id, or one of the user's own, whose id is "own-" and a digest of its content.
 
     Raises:
         ConfigError: there is none; the message names all ids and the nearest.
     """
+    if isinstance(prompt_id, PromptConfig):
+        content = prompt_id.model_dump(exclude={"scale"})
+        digest = hashlib.sha256(prompt_id.model_dump_json().encode()).hexdigest()[:12]
+        return Prompt(id=f"own-{digest}", scale=Scale(*prompt_id.scale), **content)
     prompts = {prompt.id: prompt for prompt in _PROMPTS}
     if prompt_id in prompts:
         return prompts[prompt_id]
-    raise ConfigError(f"policy.prompt must be one of {', '.join(prompts)}, got {prompt_id!r}{hint(prompt_id, prompts)}")
+    raise ConfigError(
+        f"policy.prompt must be a YAML file or one of {', '.join(prompts)}, got {prompt_id!r}{hint(prompt_id, prompts)}"
+    )

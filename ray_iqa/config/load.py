@@ -134,6 +134,8 @@ def _value(text: str, annotation: Any, override: str) -> Any:  # noqa: ANN401 - 
         return None
     if not text:
         raise ConfigError(f"override {override!r} has no value; is a variable of the shell not set?")
+    if any(fields_of(item) for option in options for item in get_args(option)[:1] if str not in _options(item)):
+        return _parsed(text, f"override {override!r}")
     if any(get_origin(option) in (list, tuple) for option in options):
         if text[0] == "[" and text[-1] == "]":
             return _items(text[1:-1], override)
@@ -185,8 +187,12 @@ def _annotation(kind: type[BaseModel], location: Sequence[str | int]) -> Any:  #
 
 def fields_of(annotation: Any) -> Mapping[str, FieldInfo]:  # noqa: ANN401 - any type form
     """Of the section that a type is or may be; none of other types."""
-    sections = [option for option in _options(annotation) if isinstance(option, type) and issubclass(option, BaseModel)]
-    return sections[0].model_fields if sections else {}
+    return next((section.model_fields for section in sections_of(annotation)), {})
+
+
+def sections_of(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any type form
+    """The sections among what a type may be."""
+    return [option for option in _options(annotation) if isinstance(option, type) and issubclass(option, BaseModel)]
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any type form

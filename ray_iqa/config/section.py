@@ -41,11 +41,17 @@ class Section(BaseModel):
     def _without_retired(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was passed, pydantic says what is wrong
         if not isinstance(values, dict):
             return values
+        values = cls.renamed(values)
         if gone := [f"{key} is {now} now" for key, now in cls.moved.items() if key in values]:
             raise ValueError("; ".join(gone))
         for key in cls.retired.keys() & values.keys():
             logger.warning("the key %s is not needed any more: leave it out", cls.retired[key])
         return {key: value for key, value in values.items() if key not in cls.retired}
+
+    @classmethod
+    def renamed(cls, values: dict[str, Any]) -> dict[str, Any]:  # Any: YAML values
+        """The values with keys of earlier versions under their present names."""
+        return values
 
     def _disagreements(self) -> Iterator[str]:
         """A sentence on each set of values that do not go together, which names them all."""

@@ -32,17 +32,32 @@ class ScheduleConfig(Section):
             )
 
 
+class ManifestConfig(Section):
+    """One manifest of the training data."""
+
+    manifest: str
+    """csv, jsonl or parquet, a path or URL."""
+    question: str | None = None
+    """What is asked about its images, by its name in policy.questions; null: policy.prompt."""
+
+
 class DataConfig(Section):
     """Labelled images and how a step's batch is composed."""
 
-    train: list[str] = Field(min_length=1)
-    """Manifests (csv, jsonl, parquet), paths or URLs; datasets mix without re-scaling their labels."""
+    train: list[str | ManifestConfig] = Field(min_length=1)
+    """Manifests (csv, jsonl, parquet), paths or URLs, or mappings of manifest and question; datasets mix without
+    re-scaling their labels."""
     train_split: str | None = "train"
     """Rows whose ``split`` column has this value; None takes every row."""
     images_per_step: PositiveInt = 128
     """B, images sampled per step over all datasets."""
     min_partners: PositiveInt = 3
     """Every image of a step meets at least this many comparable images of its dataset."""
+
+    @property
+    def parts(self) -> list[ManifestConfig]:
+        """``train``, each as a mapping."""
+        return [ManifestConfig(manifest=part) if isinstance(part, str) else part for part in self.train]
 
 
 class EvaluationConfig(Section):
@@ -92,6 +107,7 @@ class TrainConfig(Section):
             yield (  # a worker replaced while the learner works could only get weights that are too new
                 f"weights.type {self.weights.type} needs rollout.max_staleness 0, got {self.rollout.max_staleness}"
             )
+        yield from self._disagreements_on_questions()
         if self.rollout.temperature != 1.0:
             yield (  # at .7 the gradient's cosine to that of the sampled policy is .992, at .3 .943
                 "rollout.temperature must be 1 in training, where the gradient belongs to the policy at temperature 1, "
@@ -108,6 +124,16 @@ class TrainConfig(Section):
             yield (
                 "cluster.placement per_node needs rollout.min_workers and learner.num_ranks that divide each other, "
                 f"got {workers} and {ranks}"
+            )
+
+    def _disagreements_on_questions(self) -> Iterator[str]:
+        asked = {part.question for part in self.data.parts}
+        rewarded = {term.question for term in self.reward.terms}
+        if unknown := (asked | rewarded) - {None, *self.policy.questions}:
+            yield f"policy.questions must have those of data.train and reward.terms, it has no {unknown.pop()!r}"
+        if lacking := asked - rewarded:
+            yield (
+                f"each question of data.train needs a reward term, there is none for {lacking.pop() or 'policy.prompt'}"
             )
 
     def _disagreements_on_gpus(self) -> Iterator[str]:

@@ -28,7 +28,7 @@ class ImageBatches:
             ConfigError: a dataset or scene is too small, or there are too few images for one step.
             DataError: the same image_id of a dataset is there twice.
         """
-        ids = ((image.image_path, (image.image_id, image.dataset), None) for image in images)
+        ids = ((image.image_path, (image.image_id, image.dataset, image.question), None) for image in images)
         once(ids, "image_id {0[0]!r} of dataset {0[1]!r}")
         ordered = sorted(images, key=lambda image: (image.label_scale, image.image_id))
         self._scales = [list(members) for _, members in groupby(ordered, key=lambda image: image.label_scale)]

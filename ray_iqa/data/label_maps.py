@@ -74,7 +74,7 @@ def labels_on_scale(images: Sequence[LabelledImage], ranges: LabelRanges, scale:
         if not low < high:
             raise ConfigError(
                 f"mapping labels to {scale.minimum:g}-{scale.maximum:g} needs a label range with low < high for "
-                f"dataset {dataset!r}, got {ranges.get(dataset)}; choose a reward.type that only ranks, or more labels"
+                f"dataset {dataset!r}, got {ranges.get(dataset)}; choose a reward term that only ranks, or more labels"
             )
     extremes = np.array([ranges[image.dataset] for image in images], dtype=np.float64).reshape(-1, 2)
     mos, better = [image.mos for image in images], [image.higher_is_better for image in images]

@@ -137,6 +137,8 @@ def labelled_image(row: ManifestRow) -> LabelledImage:
         higher_is_better=row.direction == "higher",
         scene_id=row.scene_id,
         content=row.content,
+        distortion=row.distortion,
+        level=row.level,
     )
 
 

@@ -51,6 +51,7 @@ def _training_group(group: RolloutGroup, advantages: NDArray[np.float32], mask: 
     completions = [completion for completion, keep in zip(group.completions, mask, strict=True) if keep]
     return TrainingGroup(
         image_path=group.image.image_path,
+        question=group.image.question,
         prompt_token_ids=group.prompt_token_ids,
         completions=tuple(completion.token_ids for completion in completions),
         logprobs=tuple(completion.logprobs for completion in completions),

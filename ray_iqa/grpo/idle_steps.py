@@ -79,7 +79,7 @@ def why_idle(
     batch: TrainingBatch,
     groups: Sequence[RolloutGroup],
     table: RewardTable,
-    read_answer: Callable[[str], Answer | ParseFailure],
+    read_answer: Callable[[str, str | None], Answer | ParseFailure],
     policy_version: int,
 ) -> Idle:
     """What kept a step from an update: what happened to most of its answers, with an example.
@@ -94,7 +94,7 @@ def why_idle(
     if batch.groups:
         return not_finite(policy_version)
     fates = Counter(
-        _fate(completion, read_answer(completion.text), group.problem, is_read=bool(is_read))
+        _fate(completion, read_answer(completion.text, group.image.question), group.problem, is_read=bool(is_read))
         for group, parsed in zip(groups, table.parsed, strict=True)
         for completion, is_read in zip(group.completions, parsed, strict=True)
     )

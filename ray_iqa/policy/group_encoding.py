@@ -23,7 +23,7 @@ def encode_group(inputs: PolicyInputs, group: TrainingGroup) -> EncodedGroup:
         DataError: the image cannot be read.
         ConfigError: it gives other prompt tokens than the sampler saw.
     """
-    prompt = inputs.encode(load_image(group.image_path))
+    prompt = inputs.encode(load_image(group.image_path), group.question)
     if not np.array_equal(prompt.token_ids.numpy(), group.prompt_token_ids):
         raise ConfigError(
             f"sampler and learner must see the same prompt of {group.image_path}: the sampler saw "

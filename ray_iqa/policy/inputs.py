@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoProcessor
 
-from ray_iqa.answers.prompt import prompt_by_id, text_parts
+from ray_iqa.answers.prompt import questions_of, text_parts
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError, DataError
 
@@ -46,10 +46,14 @@ class PolicyInputs:
         self._size = _pixel_limits(self._processor.image_processor, policy)
         if self._size is not None:
             self._processor.image_processor.size = self._size
-        self._messages = prompt_by_id(policy.prompt).messages
-        self._prompt_text: str = self._render(self._messages, add_generation_prompt=True)
-        self.prompt_token_ids: tuple[int, ...] = tuple(self._token_ids(self._prompt_text))
-        """The prompt with the image as its one unexpanded placeholder, as vLLM wants it."""
+        prompts = questions_of(policy)
+        self._messages = prompts[None].messages
+        self._prompt_text: dict[str | None, str] = {
+            question: self._render(prompt.messages, add_generation_prompt=True) for question, prompt in prompts.items()
+        }
+        self.question_token_ids = {name: tuple(self._token_ids(text)) for name, text in self._prompt_text.items()}
+        """By question the prompt with the image as its one unexpanded placeholder, as vLLM wants it."""
+        self.prompt_token_ids = self.question_token_ids[None]
         self.stop_token_ids: tuple[int, ...] = self._find_stop_token_ids()
         """Tokens that end an answer; the first one ends a turn in this chat template."""
         self.banned_token_ids: tuple[int, ...] = self._find_banned_token_ids()
@@ -70,9 +74,9 @@ class PolicyInputs:
             "logit_bias": dict.fromkeys(self.banned_token_ids, float("-inf")),
         }
 
-    def encode(self, image: Image.Image) -> EncodedPrompt:
-        """Prompt tokens and pixels of one RGB image."""
-        encoded = dict(self._processor(text=[self._prompt_text], images=[image], return_tensors="pt"))
+    def encode(self, image: Image.Image, question: str | None = None) -> EncodedPrompt:
+        """Prompt tokens and pixels of one RGB image; ``question`` as in `LabelledImage`."""
+        encoded = dict(self._processor(text=[self._prompt_text[question]], images=[image], return_tensors="pt"))
         token_ids = encoded.pop("input_ids")[0]
         encoded.pop("attention_mask", None)
         token_types = {name: encoded.pop(name)[0] for name in _TOKEN_TYPE_NAMES if name in encoded}
@@ -105,7 +109,7 @@ class PolicyInputs:
         mine, others = self._processor, other._processor
         return (
             self._tokenizer.get_vocab() == other._tokenizer.get_vocab()
-            and self.prompt_token_ids == other.prompt_token_ids
+            and self.question_token_ids == other.question_token_ids
             and self.stop_token_ids == other.stop_token_ids
             and mine.chat_template == others.chat_template
             and mine.image_processor.to_dict() == others.image_processor.to_dict()

@@ -14,10 +14,11 @@ def reward_metrics(
 ) -> dict[str, float]:
     """Names and values for one step; a mean over nothing is NaN.
 
-    ``reward/*`` and ``completion/*`` are over completions that were not aborted (fidelity: those of images that had an
-    opponent), ``group/*`` over images. NaN is possible in ``reward/*`` and ``group/zero_advantage_fraction`` when
-    nothing is trainable or had an opponent, in ``score/*`` and ``group/score_std`` when too few scores were readable,
-    in ``pairs/label_gap`` without pairs and in ``completion/*`` means when everything was aborted.
+    ``reward/*`` and ``completion/*`` are over completions that were not aborted (a term of the reward: those of images
+    that it says something about), ``group/*`` over images. NaN is possible in ``reward/*`` and
+    ``group/zero_advantage_fraction`` when nothing is trainable or had an opponent, in ``score/*`` and
+    ``group/score_std`` when too few scores were readable, in ``pairs/label_gap`` without pairs and in ``completion/*``
+    means when everything was aborted.
 
     Args:
         groups: B.
@@ -31,8 +32,7 @@ def reward_metrics(
     moments = score_moments(table.scores)
     return {
         "reward/mean": _mean(table.rewards[table.trainable]),
-        "reward/fidelity": _mean(table.fidelity[table.trainable & table.opposed[:, None]]),
-        "reward/format": _mean(table.format[complete]),
+        **{f"reward/{name}": _mean(values[complete & ~np.isnan(values)]) for name, values in table.terms.items()},
         "reward/parse_rate": _mean(table.parsed[complete]),
         "score/mean": _mean(moments.mean[moments.count >= 1]),
         "score/std_between_images": _std(moments.mean[moments.count >= 1]),

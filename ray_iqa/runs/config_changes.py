@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic_core import to_jsonable_python
 
-from ray_iqa.config.load import fields_of
+from ray_iqa.config.load import fields_of, sections_of
+from ray_iqa.config.section import Section
 
 _FREE = (
     "run_dir",
@@ -101,6 +102,8 @@ def read_as(kind: Any, written: Mapping[str, Any], now: Mapping[str, Any]) -> tu
     """
     settings: dict[str, Any] = {}
     fields = fields_of(kind)
+    for section in sections_of(kind):
+        written = section.renamed(dict(written)) if issubclass(section, Section) else written
     dropped = [key for key in written if key not in fields]
     for key, field in fields.items():
         value = written.get(key, now.get(key) if field.is_required() else to_jsonable_python(field.get_default()))

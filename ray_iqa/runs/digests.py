@@ -14,6 +14,7 @@ def images_digest(images: Iterable[LabelledImage]) -> str:
     """Of names and labels, in any order; pictures may lie anywhere and are not read."""
     rows = [
         (image.dataset, image.image_id, image.mos, image.mos_std, image.higher_is_better, image.scene_id)
+        + ((image.question, image.distortion, image.level) if image.question else ())
         for image in images
     ]
     return hashlib.sha256("\n".join(sorted(map(repr, rows))).encode()).hexdigest()

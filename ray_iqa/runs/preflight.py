@@ -4,11 +4,11 @@ import logging
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from ray_iqa.answers.prompt import Prompt, prompt_by_id
+from ray_iqa.answers.prompt import Prompt, questions_of
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.config.train import TrainConfig
@@ -20,7 +20,8 @@ from ray_iqa.data.manifest import load_manifest
 from ray_iqa.data.remote import is_url
 from ray_iqa.errors import ConfigError, DataError
 from ray_iqa.evaluation.validation import select_images
-from ray_iqa.runs.digests import images_digest, model_digest
+from ray_iqa.rewards.terms import load_terms, source_of
+from ray_iqa.runs.digests import files_digest, images_digest, model_digest
 from ray_iqa.runs.prompt_length import lack_of_room, prompt_length
 from ray_iqa.types import LabelledImage
 
@@ -37,7 +38,7 @@ class Inputs:
     batches: ImageBatches
     label_ranges: LabelRanges  # of the training images
     validation: list[LabelledImage]
-    prompt: Prompt
+    prompts: dict[str | None, Prompt]  # by `LabelledImage.question`
     run_dir: Path
     contents: dict[str, str]  # digests of what keys of the configuration name
 
@@ -49,7 +50,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
         ConfigError: a path that must be absolute is not, a prompt is unknown, or steps cannot be composed.
         DataError: a manifest row is bad, or an image is missing or cannot be used.
     """
-    prompt = prompt_by_id(config.policy.prompt)
+    prompts = questions_of(config.policy)
     if is_url(config.run_dir):
         raise ConfigError(
             f"run_dir must be a path, got {config.run_dir!r}; to keep checkpoints, logs and the policy at a URI, set "
@@ -57,7 +58,14 @@ def check_inputs(config: TrainConfig) -> Inputs:
         )
     run_dir = output_folder(config.run_dir)
     check_model(config.policy.model)
-    train = load_images(config.data.train, config.data.train_split)
+    train = [
+        replace(image, question=part.question)
+        for part in config.data.parts
+        for image in load_images([part.manifest], config.data.train_split)
+    ]
+    check_datasets(train)
+    ranges = found_ranges(train)
+    load_terms(config.reward, ranges)
     validation = select_images(
         load_images(config.evaluation.manifests, config.evaluation.split), config.evaluation.max_images
     )
@@ -66,13 +74,14 @@ def check_inputs(config: TrainConfig) -> Inputs:
     check_hub(config.policy.model, config.policy.revision)
     return Inputs(
         batches=batches,
-        label_ranges=found_ranges(train),
+        label_ranges=ranges,
         validation=validation,
-        prompt=prompt,
+        prompts=prompts,
         run_dir=run_dir,
         contents={
             "data.train": images_digest(train),
             "policy.model": model_digest(config.policy.model, config.policy.revision),
+            "reward.terms": files_digest([file for term in config.reward.terms if (file := source_of(term))]),
         },
     )
 
@@ -91,9 +100,18 @@ def load_images(manifests: list[str], split: str | None) -> list[LabelledImage]:
             where = "" if path.is_absolute() else f" in the working directory {Path.cwd()}; give an absolute path"
             raise ConfigError(f"a manifest must be an existing csv, jsonl or parquet file, no {manifest!r}{where}")
         images += load_manifest(manifest, split)
-    for name in sorted({image.dataset for image in images}):
-        check_union(name, [image for image in images if image.dataset == name])
+    check_datasets(images)
     return images
+
+
+def check_datasets(images: list[LabelledImage]) -> None:
+    """Images of one dataset over several manifests must agree.
+
+    Raises:
+        DataError: they do not, see `check_union`.
+    """
+    for name, question in sorted({(image.dataset, image.question or "") for image in images}):
+        check_union(name, [image for image in images if (image.dataset, image.question or "") == (name, question)])
 
 
 def check_pictures(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ray_iqa.answers.prompt import prompt_by_id
+from ray_iqa.answers.prompt import Prompt, questions_of
 from ray_iqa.config.policy import PolicyConfig
 
 Length = Callable[[int, int], int]
@@ -24,7 +24,7 @@ def prompt_length(policy: PolicyConfig) -> Length | None:
         settings = whole.get("image_processor") or _read(folder, "preprocessor_config.json")
         if "Qwen2VL" not in settings["image_processor_type"]:
             return None
-        num_text_tokens = _num_text_tokens(folder, policy.prompt)
+        num_text_tokens = max(_num_text_tokens(folder, prompt) for prompt in questions_of(policy).values())
         side = settings.get("patch_size", 14) * settings.get("merge_size", 2)
     except Exception:  # noqa: BLE001 - what is wrong with a policy's files is said by whoever loads it
         return None
@@ -63,7 +63,7 @@ def _folder(policy: PolicyConfig) -> Path:
     return Path(found).parent if isinstance(found, str) else folder
 
 
-def _num_text_tokens(folder: Path, prompt_id: str) -> int:
+def _num_text_tokens(folder: Path, prompt: Prompt) -> int:
     """Tokens of the rendered question without the one that stands for the picture."""
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     from tokenizers import Tokenizer
@@ -77,8 +77,7 @@ def _num_text_tokens(folder: Path, prompt_id: str) -> int:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
-    messages = prompt_by_id(prompt_id).messages
-    text = environment.from_string(template).render(messages=messages, add_generation_prompt=True)
+    text = environment.from_string(template).render(messages=prompt.messages, add_generation_prompt=True)
     return len(Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text, add_special_tokens=False).ids) - 1
 
 

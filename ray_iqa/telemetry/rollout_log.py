@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,9 +23,7 @@ SCHEMA = pa.schema(
         ("score", pa.float32()),  # null when unparsed
         ("parsed", pa.bool_()),
         ("parse_failure", pa.string()),  # the parser's reason, or why nothing was drawn; null when parsed
-        ("fidelity", pa.float32()),
-        ("format", pa.float32()),
-        ("reward", pa.float32()),
+        ("reward", pa.float32()),  # before it the terms of the reward, a column each
         ("advantage", pa.float32()),
         ("trainable", pa.bool_()),
         ("num_tokens", pa.int32()),
@@ -42,16 +41,19 @@ class RolloutLog:
         parse: The parser of the reward; asked again, for its reason, where a rollout did not parse.
     """
 
-    def __init__(self, folder: Path, parse: Callable[[str], Answer | ParseFailure]) -> None:
+    def __init__(self, folder: Path, parse: Callable[[str, str | None], Answer | ParseFailure]) -> None:
         self._folder, self._parse = folder, parse
         folder.mkdir(parents=True, exist_ok=True)
 
     def log(self, record: StepRecord) -> None:
         """Write ``step-<step>.parquet``: B * K rows in the order of the groups."""
+        schema = SCHEMA
+        for name in record.table.terms:
+            schema = schema.insert(schema.get_field_index("reward"), pa.field(name, pa.float32()))
         rows = [self._row(record, b, k) for b, group in enumerate(record.groups) for k in range(len(group.completions))]
         name = f"step-{record.step:06d}.parquet"
         with whole_file(self._folder / name) as partial:  # its name begins with a dot: readers of the folder skip it
-            pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial, compression="zstd")
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), partial, compression="zstd")
 
     def remove_after(self, step: int) -> None:
         """Delete the files of later steps and what an interrupted write left."""
@@ -73,9 +75,8 @@ class RolloutLog:
             "text": completion.text,
             "score": float(table.scores[b, k]) if parsed else None,
             "parsed": parsed,
-            "parse_failure": None if parsed else group.problem or self._reason(completion.text),
-            "fidelity": float(table.fidelity[b, k]),
-            "format": float(table.format[b, k]),
+            "parse_failure": None if parsed else group.problem or self._reason(completion.text, group.image.question),
+            **{name: float(values[b, k]) for name, values in table.terms.items() if not np.isnan(values[b, k])},
             "reward": float(table.rewards[b, k]),
             "advantage": float(record.advantages[b, k]),
             "trainable": bool(table.trainable[b, k]),
@@ -84,6 +85,6 @@ class RolloutLog:
             "policy_version": group.policy_version,
         }
 
-    def _reason(self, text: str) -> str | None:
-        answer = self._parse(text)
+    def _reason(self, text: str, question: str | None) -> str | None:
+        answer = self._parse(text, question)
         return answer.reason if isinstance(answer, ParseFailure) else None  # aborted, though the text would parse

@@ -20,7 +20,9 @@ class Telemetry:
         parse: The reward's parser, for the reason of answers that did not parse.
     """
 
-    def __init__(self, run_dir: Path, num_steps: int, parse: Callable[[str], Answer | ParseFailure]) -> None:
+    def __init__(
+        self, run_dir: Path, num_steps: int, parse: Callable[[str, str | None], Answer | ParseFailure]
+    ) -> None:
         self._json_lines = JsonLinesLog(run_dir / "metrics.jsonl")
         self._rollouts = RolloutLog(run_dir / "rollouts", parse)
         self._tensorboard = TensorBoardLog(run_dir / "tensorboard")

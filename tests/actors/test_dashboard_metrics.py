@@ -50,8 +50,7 @@ def _record(step: int, metrics: dict[str, float]) -> StepRecord:
     table = RewardTable(
         scores=none,
         parsed=kept,
-        fidelity=none,
-        format=none,
+        terms={"fidelity": none, "format": none},
         rewards=none,
         trainable=kept,
         opposed=np.zeros(0, dtype=bool),

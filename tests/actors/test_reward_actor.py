@@ -31,7 +31,7 @@ def group(mos: float, scores: list[float]) -> RolloutGroup:
 def test_a_lost_reward_actor_is_replaced_within_the_step(
     number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scorer = RemoteRewardScorer(RewardConfig(), prompt_by_id("thinking"), {}, deadline_s=5.0)
+    scorer = RemoteRewardScorer(RewardConfig(), {None: prompt_by_id("thinking")}, {}, deadline_s=5.0)
     groups = [group(1.0, [1.5, 2.0]), group(4.0, [4.0, 3.5]), group(2.0, [4.0, 3.0])]
     before = scorer.score(groups)
     assert before.rewards.std() > 0

@@ -231,6 +231,10 @@ class Scenarios:
         share = [sum(len(group.completions) for group in batch.groups) for batch in (kept, lost)]
         return found, self._gradients(0, batch=kept), share[0] / share[1]
 
+
+class UpdateScenarios(Scenarios):
+    """One call of `update`."""
+
     def several_updates(self) -> object:
         """Two passes of two mini-batches in one call; the same as calls of their own; and with a clip that acts."""
         no_clip = {"clip_low": 0.99, "clip_high": 1e3, "importance_cap": 1e6, "final_learning_rate_fraction": 1.0}
@@ -277,7 +281,7 @@ def weights_of(learner: DeepSpeedLearner) -> Tensors:
 if __name__ == "__main__":
     gc.freeze()  # each engine that starts collects garbage, which would go through all that was imported
     policy, out, *names = sys.argv[1:]
-    scenarios = Scenarios(Path(policy), Path(out))
+    scenarios = UpdateScenarios(Path(policy), Path(out))
     for scenario in names:
         began = time.perf_counter()
         result = getattr(scenarios, scenario)()

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -135,8 +136,7 @@ def test_dividing_by_local_counts_would_be_noticed(
 def test_a_resumed_run_continues_exactly(outcomes: dict[int, Path], num_ranks: int, case: int | str) -> None:
     found = outcome(outcomes, num_ranks, "resume")[case]
     assert found["versions"] == (4, 4)
-    drawn, drawn_again = found["generator"]
-    assert drawn.equal(drawn_again)
+    assert torch.equal(*found["generator"])
     for whole, resumed in zip(*found["metrics"], strict=True):
         timing = {name for name in whole if name.startswith("learner/")}
         assert {n: v for n, v in whole.items() if n not in timing} == {
@@ -275,9 +275,9 @@ def test_a_gradient_above_the_bound_is_scaled_down_to_it(outcomes: dict[int, Pat
 def test_several_updates_on_a_batch(outcomes: dict[int, Path], num_ranks: int, stage: int) -> None:
     """Where no clip acts, importance times ratio is the present policy over the sampler's, as in calls of their own."""
     found = outcome(outcomes, num_ranks, "several_updates")[stage]
-    assert found["version"] == 4
     torch.testing.assert_close(*found["weights"], rtol=1e-4, atol=1e-5)
     norm, norms = found["grad_norm"]
+    assert found["version"] == 4
     assert norm == pytest.approx(np.mean(norms), rel=1e-4)
     clipped, expected = found["clipped"], outcome(outcomes, 1, "several_updates")[0]["clipped"]
     assert clipped["policy/ratio_mean"] != pytest.approx(1.0, abs=1e-3)
@@ -297,5 +297,4 @@ def test_bfloat16_trains(outcomes: dict[int, Path], stage: int) -> None:
 
 
 def test_a_prompt_the_sampler_did_not_see_is_an_error(outcomes: dict[int, Path]) -> None:
-    message = outcome(outcomes, 1, "changed_image")
-    assert "image-0-0.png" in message and "processors differ" in message  # noqa: PT018
+    assert re.search("image-0-0.png.*processors differ", outcome(outcomes, 1, "changed_image"))

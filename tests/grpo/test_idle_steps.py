@@ -45,8 +45,7 @@ def idle(*answers: tuple[str, FinishReason], policy_version: int = 0) -> str:
     table = RewardTable(
         scores=zeros,
         parsed=parsed,
-        fidelity=zeros,
-        format=zeros,
+        terms={"fidelity": zeros, "format": zeros},
         rewards=zeros,
         trainable=parsed,
         opposed=np.array([False]),
@@ -56,7 +55,7 @@ def idle(*answers: tuple[str, FinishReason], policy_version: int = 0) -> str:
     return why_idle(TrainingBatch(groups=(), policy_version=0), [group], table, read, policy_version).why
 
 
-def read(text: str) -> Answer | ParseFailure:
+def read(text: str, _question: str | None) -> Answer | ParseFailure:
     return (
         Answer(score=float(text), reasoning="") if text.isdecimal() else ParseFailure(reason=f"no number in {text!r}")
     )

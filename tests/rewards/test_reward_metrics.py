@@ -28,7 +28,7 @@ def group(answers: list[object], mos: float, dataset: str, finish_reasons: list[
 
 
 def metrics(groups: list[RolloutGroup]) -> dict[str, float]:
-    table = GroupRewardScorer(RewardConfig(), prompt_by_id("thinking")).score(groups)
+    table = GroupRewardScorer(RewardConfig(), {None: prompt_by_id("thinking")}).score(groups)
     return reward_metrics(groups, table, group_relative_advantages(table.rewards, table.trainable))
 
 

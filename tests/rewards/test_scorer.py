@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from ray_iqa.errors import ConfigError
 from ray_iqa.rewards.scorer import GroupRewardScorer
 from ray_iqa.types import Completion, LabelledImage, RewardTable, RolloutGroup
 
-THINKING = prompt_by_id("thinking")
+THINKING = {None: prompt_by_id("thinking")}
 
 
 def completion(answer: object, finish_reason: str = "stop") -> Completion:
@@ -46,14 +46,12 @@ def score(groups: list[RolloutGroup], config: RewardConfig | None = None) -> Rew
 
 def test_reference_table() -> None:
     table = score([group(A, 3.8), group(B, 2.1), group(C, 3.8)])
-    np.testing.assert_allclose(table.fidelity[0], [0.978792, 0.995162, 0.928488, 0.980864], atol=6e-7)
-    np.testing.assert_allclose(table.rewards, table.fidelity + 1, atol=1e-6)
+    np.testing.assert_allclose(table.terms["fidelity"][0], [0.978792, 0.995162, 0.928488, 0.980864], atol=6e-7)
+    np.testing.assert_allclose(table.rewards, table.terms["fidelity"] + 1, atol=1e-6)
     assert table.parsed.all()
     assert table.trainable.all()
     assert (table.num_pairs, table.mean_label_gap) == (3, pytest.approx(2 / 3))  # gaps 1, 1, 0 of the range
-    assert {getattr(table, name).dtype for name in ("scores", "fidelity", "format", "rewards")} == {
-        np.dtype(np.float32)
-    }
+    assert {values.dtype for values in (table.scores, table.rewards, *table.terms.values())} == {np.dtype(np.float32)}
 
 
 def test_a_parse_failure_earns_nothing_stays_trainable_and_changes_nobody() -> None:
@@ -62,17 +60,19 @@ def test_a_parse_failure_earns_nothing_stays_trainable_and_changes_nobody() -> N
     assert np.isnan(table.scores[2, 3])
     assert not table.parsed[2, 3]
     assert table.trainable[2, 3]
-    assert table.rewards[2, 3] == table.format[2, 3] == table.fidelity[2, 3] == 0
+    assert table.rewards[2, 3] == table.terms["format"][2, 3] == table.terms["fidelity"][2, 3] == 0
     np.testing.assert_array_equal(table.rewards[:2], all_read.rewards[:2])
     np.testing.assert_array_equal(table.rewards[2, :3], all_read.rewards[2, :3])
 
 
 def test_format_is_weighted_and_can_be_lost_alone() -> None:
     spoken = replace(group(A, 3.8), completions=(replace(completion(3.2), text="so <answer>3.2</answer>"),) * 4)
-    table = score([spoken, group(B, 2.1)], RewardConfig(format_weight=0.25))
-    np.testing.assert_allclose(table.rewards[0], table.fidelity[0])
-    assert table.fidelity[0].min() > 0.9
-    np.testing.assert_allclose(table.rewards[1], table.fidelity[1] + 0.25, atol=1e-6)
+    table = score(
+        [spoken, group(B, 2.1)], RewardConfig(terms=[{"term": "fidelity"}, {"term": "format", "weight": 0.25}])
+    )
+    np.testing.assert_allclose(table.rewards[0], table.terms["fidelity"][0])
+    assert table.terms["fidelity"][0].min() > 0.9
+    np.testing.assert_allclose(table.rewards[1], table.terms["fidelity"][1] + 0.25, atol=1e-6)
 
 
 def test_an_aborted_completion_leaves_the_update_and_the_moments() -> None:
@@ -90,7 +90,7 @@ def test_an_image_without_opponent_is_trained_on_its_format_alone() -> None:
     table = score([group(A, 3.8), group(B, 2.1), group([3.4, "?", 3.4, 3.4], 3.8, "e")])
     assert table.trainable.all()
     assert table.opposed.tolist() == [True, True, False]
-    assert not table.fidelity[2].any()
+    assert np.isnan(table.terms["fidelity"][2]).all()
     assert table.rewards[2].tolist() == [1, 0, 1, 1]
     unread = score([group(A, 3.8), group(["?", "?", "?", 2.0], 2.1)])  # one readable score is no opponent
     assert unread.opposed.tolist() == [False, True]
@@ -117,7 +117,7 @@ def test_lower_is_better_labels_mirror() -> None:
 def test_the_floors_are_those_of_the_section() -> None:
     groups = [group([3.6, 3.6], 3.8), group([3.5, 3.5], 2.1)]  # 0.1 apart over a spread of 0.1: one sigma
     table = score(groups, RewardConfig(variance_floor=0.01, fidelity_floor=0.0))
-    np.testing.assert_allclose(table.fidelity, np.sqrt(0.8413447460685429), atol=1e-6)
+    np.testing.assert_allclose(table.terms["fidelity"], np.sqrt(0.8413447460685429), atol=1e-6)
 
 
 def test_pairing_block_limits_comparisons() -> None:
@@ -146,22 +146,23 @@ def test_published_parser_takes_what_strict_refuses() -> None:
 )
 def test_the_other_rewards(kind: str, expected: list[float]) -> None:
     groups = [group([3.9, 4.7], 3.8), group([1.99, 2.01], 2.0)]
-    table = score(groups, RewardConfig(type=kind))
-    np.testing.assert_allclose(table.fidelity[0], expected, atol=5e-3)
+    table = score(groups, RewardConfig(type=kind))  # as configurations of 0.2 have it
+    np.testing.assert_allclose(table.terms[kind][0], expected, atol=5e-3)
+    np.testing.assert_allclose(table.rewards, table.terms[kind] + table.terms["format"], atol=1e-6)
     assert table.trainable.all()
 
 
 def test_threshold_compares_no_images() -> None:
-    table = score([group([3.9, 1.0], 3.8)], RewardConfig(type="threshold"))
-    assert table.fidelity.tolist() == [[1.0, 0.0]]
+    table = score([group([3.9, 1.0], 3.8)], RewardConfig(terms=[{"term": "threshold"}]))
+    assert table.terms["threshold"].tolist() == [[1.0, 0.0]]
     assert table.trainable.all()
     assert table.num_pairs == 0
 
 
 @pytest.mark.parametrize("kind", ["threshold", "gaussian_difference"])
 def test_rewards_that_read_labels_need_their_ranges(kind: str) -> None:
-    with pytest.raises(ConfigError, match=f"reward.type {kind} needs the label range"):
-        GroupRewardScorer(RewardConfig(type=kind), THINKING)
+    with pytest.raises(ConfigError, match=f"the reward term {kind} needs the label range"):
+        GroupRewardScorer(RewardConfig(terms=[{"term": kind}]), THINKING)
 
 
 @given(st.permutations(range(5)))
@@ -174,9 +175,10 @@ def test_the_order_of_groups_does_not_matter(order: list[int]) -> None:
         group(["?"] * 4, 4.0),
     ]
     straight, permuted = score(groups), score([groups[i] for i in order])
-    for field in fields(RewardTable)[:6]:
-        expected = getattr(straight, field.name)[order]
-        np.testing.assert_allclose(getattr(permuted, field.name), expected, atol=1e-6)
+    for name in ("scores", "parsed", "rewards", "trainable", "opposed"):
+        np.testing.assert_allclose(getattr(permuted, name), getattr(straight, name)[order], atol=1e-6)
+    for name, values in straight.terms.items():
+        np.testing.assert_allclose(permuted.terms[name], values[order], atol=1e-6)
     assert permuted.num_pairs == straight.num_pairs
     assert permuted.mean_label_gap == pytest.approx(straight.mean_label_gap)
 

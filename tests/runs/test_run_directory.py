@@ -164,8 +164,8 @@ def test_keys_that_another_version_did_not_know_have_their_default(tmp_path: Pat
     assert not (tmp_path / "changes.jsonl").exists()
     _rewrite(tmp_path, lambda settings: settings.pop("reward"))
     with (
-        pytest.raises(CheckpointError, match=r"reward\.format_weight \(was 1\.0, now 0\.5\)"),
-        RunDirectory(tmp_path, _config(learner={"lora": {"rank": 8}}, reward={"format_weight": 0.5})),
+        pytest.raises(CheckpointError, match=r"reward\.variance_floor \(was 1e-06, now 0\.5\)"),
+        RunDirectory(tmp_path, _config(learner={"lora": {"rank": 8}}, reward={"variance_floor": 0.5})),
     ):
         pass
 
@@ -220,19 +220,19 @@ def test_images_per_step_of_texts_are_part_of_the_problem(tmp_path: Path) -> Non
 
 def test_a_run_that_was_refused_before_it_began_may_be_corrected(tmp_path: Path) -> None:
     for weight in (1.0, 0.5):
-        with RunDirectory(tmp_path, _config(reward={"format_weight": weight})):
+        with RunDirectory(tmp_path, _config(reward={"variance_floor": weight})):
             pass
-    assert json.loads((tmp_path / "resolved.json").read_text())["reward"]["format_weight"] == 0.5
+    assert json.loads((tmp_path / "resolved.json").read_text())["reward"]["variance_floor"] == 0.5
 
 
 def test_resume_refuses_settings_that_change_results_and_names_them(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, _config()):
         (tmp_path / "metrics.jsonl").touch()
-    changed = _config(reward={"format_weight": 0.5}, learner={"lora": {"rank": 8}}, schedule={"num_steps": 9})
+    changed = _config(reward={"variance_floor": 0.5}, learner={"lora": {"rank": 8}}, schedule={"num_steps": 9})
     with pytest.raises(CheckpointError) as caught, RunDirectory(tmp_path, changed):
         pass
     message = str(caught.value)
-    assert "reward.format_weight (was 1.0, now 0.5)" in message
+    assert "reward.variance_floor (was 1e-06, now 0.5)" in message
     assert "learner.lora.rank (was None, now 8)" in message
     assert "num_steps" not in message
     assert json.loads((tmp_path / "resolved.json").read_text())["schedule"]["num_steps"] == 4
@@ -285,5 +285,5 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None
 def test_what_a_killed_write_left_does_not_count_as_begun(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, _config()):
         (tmp_path / f"{PARTIAL}0.json").touch()
-    with RunDirectory(tmp_path, _config(reward={"format_weight": 0.5})):
+    with RunDirectory(tmp_path, _config(reward={"variance_floor": 0.5})):
         pass

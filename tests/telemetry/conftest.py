@@ -31,8 +31,7 @@ def _step_record(folder: Path, step: int, metrics: dict[str, float]) -> StepReco
         table=RewardTable(
             scores=SCORES,
             parsed=~np.isnan(SCORES),
-            fidelity=np.nan_to_num(SCORES) / 8,
-            format=(~np.isnan(SCORES)).astype(np.float32),
+            terms={"fidelity": np.nan_to_num(SCORES) / 8, "format": (~np.isnan(SCORES)).astype(np.float32)},
             rewards=np.nan_to_num(SCORES) / 4,
             trainable=np.array([[True, True, True], [True, False, True]]),
             opposed=np.array([True, True]),

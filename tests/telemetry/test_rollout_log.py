@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ray_iqa.answers.parse import parse
+from ray_iqa.answers.parse import AnswerReader
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.telemetry.rollout_log import RolloutLog
 from ray_iqa.types import StepRecord
@@ -18,7 +17,7 @@ MakeStep = Callable[[int, dict[str, float]], StepRecord]
 
 @pytest.fixture
 def log(tmp_path: Path) -> RolloutLog:
-    return RolloutLog(tmp_path / "rollouts", partial(parse, prompt=prompt_by_id("thinking")))
+    return RolloutLog(tmp_path / "rollouts", AnswerReader({None: prompt_by_id("thinking")}, "strict"))
 
 
 def test_one_line_of_pandas_reads_every_rollout(tmp_path: Path, log: RolloutLog, make_step: MakeStep) -> None:

@@ -1,12 +1,11 @@
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ray_iqa.answers.parse import parse
+from ray_iqa.answers.parse import AnswerReader
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.protocols import MetricSink
 from ray_iqa.telemetry.telemetry import Telemetry
@@ -19,7 +18,7 @@ def test_a_resumed_run_leaves_the_same_trace_as_an_uninterrupted_one(tmp_path: P
     run_dir = tmp_path / "run"
     run_dir.mkdir()
     for restored, steps in ((0, range(1, 5)), (2, range(3, 7))):
-        telemetry = Telemetry(run_dir, 6, partial(parse, prompt=prompt_by_id("thinking")))
+        telemetry = Telemetry(run_dir, 6, AnswerReader({None: prompt_by_id("thinking")}, "strict"))
         telemetry.resume(restored)
         sink: MetricSink = telemetry
         for step in steps:

@@ -39,7 +39,7 @@ class VllmSampler:
         weights = weights or WeightTransferConfig()
         self.inputs = PolicyInputs(policy)
         self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, weights.transfer_backend)
-        self._prompts = ImagePrompts(self._llm, self.inputs.prompt_token_ids, rollout.max_model_len)
+        self._prompts = ImagePrompts(self._llm, self.inputs.question_token_ids, rollout.max_model_len)
         self._engine = WorkingEngine(self._llm)
         self.weights = WeightInstaller(self._engine, policy, weights, self.logprobs_of)
         """Takes over the learner's weights and knows which version answers."""
