@@ -35,7 +35,7 @@ EXTRAS = dict.fromkeys(
     "serve check": "serve",
 }
 """What of pyproject.toml a command needs beside the core."""
-_EXTRA_OF = {"httpx": "client", "tenacity": "client"}
+_EXTRA_OF = {"httpx": "client", "tenacity": "client", "wandb": "wandb"}
 """Of modules that are imported for some arguments only."""
 _OWN = ("ray_iqa", "actors", "serve_app")
 

@@ -1,4 +1,4 @@
-"""The reward of Q-Insight's second question (arXiv 2503.22679): .25 for the kind, .75 more if the level is right too."""
+"""The reward of Q-Insight's second question (arXiv 2503.22679): .25 for the kind, .75 more for the level too."""
 
 import json
 import re

@@ -143,7 +143,7 @@ def _value(text: str, annotation: Any, override: str) -> Any:  # noqa: ANN401 - 
             return [text]
     if str in options or annotation is None:  # an unknown key is reported by the validation
         return text
-    if fields_of(annotation) or get_origin(annotation) is dict:
+    if fields_of(annotation) or any(get_origin(option) is dict for option in options):
         return _parsed(text, f"override {override!r}")
     try:
         return json.loads(text)

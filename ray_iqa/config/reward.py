@@ -55,7 +55,8 @@ class RewardConfig(Section):
             return values
         kept = {key: value for key, value in values.items() if key not in ("type", "format_weight")}
         rank, weight = values.get("type", "fidelity"), values.get("format_weight", 1.0)
-        return kept | {"terms": [{"term": rank}, {"term": "format", "weight": weight}]}
+        written = ({"term": rank, "weight": 1.0}, {"term": "format", "weight": weight})
+        return kept | {"terms": [term | {"question": None} for term in written]}
 
     def _disagreements(self) -> Iterator[str]:
         names = [term.name for term in self.terms]

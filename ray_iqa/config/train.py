@@ -1,8 +1,9 @@
 """The root configuration of `ray-iqa train`; only the composition root sees it whole."""
 
 from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
@@ -54,6 +55,9 @@ class DataConfig(Section):
     min_partners: PositiveInt = 3
     """Every image of a step meets at least this many comparable images of its dataset."""
 
+    mixture: Literal["proportional", "uniform"] | dict[str, PositiveFloat] = "proportional"
+    """How much of a step each dataset has: by its number of images, all the same as published, or weights by name."""
+
     @property
     def parts(self) -> list[ManifestConfig]:
         """``train``, each as a mapping."""
@@ -77,6 +81,8 @@ class TrainConfig(Section):
     run_dir: str
     """Checkpoints, metrics, TensorBoard, rollouts and the exported policy; the same directory resumes."""
     seed: NonNegativeInt = 0
+    wandb: str | None = None
+    """PROJECT or ENTITY/PROJECT of Weights & Biases that shows the run beside TensorBoard; null: none."""
     schedule: ScheduleConfig
     data: DataConfig
     evaluation: EvaluationConfig

@@ -28,20 +28,11 @@ class ImageBatches:
             ConfigError: a dataset or scene is too small, or there are too few images for one step.
             DataError: the same image_id of a dataset is there twice.
         """
-        ids = ((image.image_path, (image.image_id, image.dataset, image.question), None) for image in images)
-        once(ids, "image_id {0[0]!r} of dataset {0[1]!r}")
-        ordered = sorted(images, key=lambda image: (image.label_scale, image.image_id))
-        self._scales = [list(members) for _, members in groupby(ordered, key=lambda image: image.label_scale)]
-        self._seed = seed
-        num_cells = images_per_step // (min_partners + 1)
-        if num_cells == 0:
-            raise ConfigError(
-                f"data.images_per_step must exceed data.min_partners, got {images_per_step} <= {min_partners}"
-            )
-        self._cell_sizes = [images_per_step // num_cells + (i < images_per_step % num_cells) for i in range(num_cells)]
+        self._scales, self._seed = label_scales(images), seed
+        self._cell_sizes = cell_sizes(images_per_step, min_partners)
         self._cells = self._plan_epoch(images_per_step, min_partners)
         self._taken = {number: stop for number, _, stop in self._cells}
-        self.steps_per_epoch = len(self._cells) // num_cells
+        self.steps_per_epoch = len(self._cells) // len(self._cell_sizes)
 
     def for_step(self, step: int) -> list[LabelledImage]:
         """The images of ``step`` (counted from 1), those of a label scale next to each other."""
@@ -58,7 +49,7 @@ class ImageBatches:
         for members in self._scales:
             if len(members) < self._cell_sizes[-1]:
                 raise ConfigError(
-                    f"{_name(members[0])} must have at least {self._cell_sizes[-1]} images to fill its part "
+                    f"{name_of_scale(members[0])} must have at least {self._cell_sizes[-1]} images to fill its part "
                     f"of a step with data.images_per_step {images_per_step} and data.min_partners {min_partners}, "
                     f"got {len(members)}; leave it out or lower data.min_partners"
                 )
@@ -79,7 +70,7 @@ class ImageBatches:
             )
         absent = set(range(len(sizes))) - {number for number, _, _ in planned}
         if absent:
-            name = _name(self._scales[min(absent)][0])
+            name = name_of_scale(self._scales[min(absent)][0])
             raise ConfigError(f"{name} is too small beside the others to fill a part of any step; leave it out")
         return planned
 
@@ -92,6 +83,33 @@ class ImageBatches:
         return np.random.default_rng([self._seed, number, epoch + 1]).permutation(active)
 
 
-def _name(image: LabelledImage) -> str:
+def label_scales(images: Sequence[LabelledImage]) -> list[list[LabelledImage]]:
+    """The images by label scale, in an order that does not depend on theirs.
+
+    Raises:
+        DataError: the same image_id of a dataset is there twice.
+    """
+    ids = ((image.image_path, (image.image_id, image.dataset, image.question), None) for image in images)
+    once(ids, "image_id {0[0]!r} of dataset {0[1]!r}")
+    ordered = sorted(images, key=lambda image: (image.label_scale, image.image_id))
+    return [list(members) for _, members in groupby(ordered, key=lambda image: image.label_scale)]
+
+
+def cell_sizes(images_per_step: int, min_partners: int) -> list[int]:
+    """Images in each cell of a step.
+
+    Raises:
+        ConfigError: a step has no room for an image with its partners.
+    """
+    num_cells = images_per_step // (min_partners + 1)
+    if num_cells == 0:
+        raise ConfigError(
+            f"data.images_per_step must exceed data.min_partners, got {images_per_step} <= {min_partners}"
+        )
+    return [images_per_step // num_cells + (i < images_per_step % num_cells) for i in range(num_cells)]
+
+
+def name_of_scale(image: LabelledImage) -> str:
+    """Dataset and scene of an image, for a sentence."""
     scene = "" if image.scene_id is None else f"scene {image.scene_id!r} of "
     return f"{scene}dataset {image.dataset!r}"

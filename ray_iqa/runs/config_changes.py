@@ -11,6 +11,7 @@ from ray_iqa.config.section import Section
 
 _FREE = (
     "run_dir",
+    "wandb",
     "schedule.num_steps",
     "schedule.epochs",
     "schedule.*_every",

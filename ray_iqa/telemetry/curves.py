@@ -18,7 +18,7 @@ class Curves:
         self._lines = JsonLinesLog(run_dir / "metrics.jsonl")
         self._lines.truncate_after(num_done if num_done else -1)
         self._tensorboard = TensorBoardLog(run_dir / "tensorboard")
-        self._tensorboard.purge_after(num_done)
+        self._tensorboard.resume(num_done)
 
     def log(self, step: int, figures: dict[str, float]) -> None:
         """One row; figures that are not finite are left out of TensorBoard."""

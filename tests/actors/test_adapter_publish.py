@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import peft
 import pytest
 import ray
+import torch
 from PIL import Image
+from transformers import AutoModelForImageTextToText
 
 from actors.training.learner import LearnerActor, LearnerGroup
 from actors.training.rollout_worker import RolloutActor
@@ -15,7 +18,7 @@ from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 from ray_iqa.runs.checkpoints import CheckpointStore
-from ray_iqa.types import TrainingBatch, TrainingGroup
+from ray_iqa.types import Progress, TrainingBatch, TrainingGroup
 
 ROLLOUT = VllmRolloutConfig(max_model_len=512, kv_cache_gib=0.25, max_num_seqs=16, num_threads=1, enforce_eager=True)
 LEARNER = DeepSpeedLearnerConfig(
@@ -43,6 +46,7 @@ def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Pa
         receipt = ray.get(worker.install.remote(snapshot))
         assert receipt.policy_version == version
         published.append(ray.get(snapshot))
+    learner.export(str(tmp_path / "export"), Progress(step=2, policy_version=2))
     learner.close()
     ray.kill(worker)
 
@@ -52,6 +56,13 @@ def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Pa
     assert set(names) == {"lora_A", "lora_B"}
     ups = [value for name, value in zip(names, second.adapters.values, strict=True) if name == "lora_B"]
     assert all(value.view(np.float32).any() for value in ups)
+
+    base = AutoModelForImageTextToText.from_pretrained(policy.model, dtype=torch.float32)
+    adapted = peft.PeftModel.from_pretrained(base, tmp_path / "export" / "adapter").merge_and_unload().state_dict()
+    merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "export", dtype=torch.float32).state_dict()
+    torch.testing.assert_close(adapted, merged, rtol=0, atol=1e-6)
+    initial = AutoModelForImageTextToText.from_pretrained(policy.model, dtype=torch.float32).state_dict()
+    assert any(not value.equal(initial[name]) for name, value in merged.items())
 
 
 def _batch(inputs: PolicyInputs, picture: Path) -> TrainingBatch:

@@ -62,7 +62,10 @@ def test_a_run_of_an_older_version_goes_on_as_it_would_have(tmp_path: Path) -> N
     assert same == before
     assert third["step"] == 3
     assert {name: third[name] for name in THIRD} == pytest.approx(THIRD, rel=1e-4)
-    assert "this version has no ['rollout.type', 'learner.type', 'weights.canary_max_abs']" in done.stderr
+    assert (
+        "this version has no ['rollout.type', 'reward.advantage', 'learner.type', 'weights.canary_max_abs']"
+        in done.stderr
+    )
     assert '"key": "ray_iqa", "before": null' in (home / "run" / "changes.jsonl").read_text()
 
 

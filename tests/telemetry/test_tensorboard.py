@@ -22,7 +22,7 @@ def _read(folder: Path) -> EventAccumulator:
 def _write(folder: Path, make_step: MakeStep, steps: range, value: float, restored: int | None = None) -> None:
     log = TensorBoardLog(folder)
     if restored is not None:
-        log.purge_after(restored)
+        log.resume(restored)
     for step in steps:
         validation = {"eval/srcc": 0.5} if step % 2 == 0 else {}
         metrics = {"reward/mean": value, "pairs/label_gap": math.nan} | validation

@@ -198,17 +198,29 @@ class DeepSpeedLearner:
         return is_needed(self.engine, name)
 
     def export(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer."""
-        transformer = self.engine.scorer.transformer
-        weights = named_weights(self.engine.scorer)
-        state: dict[str, torch.Tensor] = {}
+        """Write a plain Hugging Face folder, adapters merged: safetensors, configuration, processor, tokenizer.
+
+        A LoRA policy has its adapters in the folder ``adapter`` there too, as peft writes them.
+        """
+        scorer = self.engine.scorer
+        state = self._whole(named_weights(scorer))
+        adapters = self._whole(adapter_weights(scorer))
+        if self._rank == 0:
+            scorer.transformer.save_pretrained(folder, state_dict=state, save_original_format=False)
+            self.inputs.save(folder)
+            if adapters:
+                names = [name for name, _ in scorer.model.named_parameters() if ".lora_" in name]
+                spelled = dict(zip(names, adapters.values(), strict=True))
+                scorer.model.save_pretrained(folder / "adapter", state_dict=spelled, save_embedding_layers=False)
+        torch.distributed.barrier()
+
+    def _whole(self, weights: Sequence[NamedWeight]) -> dict[str, torch.Tensor]:
+        """By name, in host memory of rank 0."""
+        whole: dict[str, torch.Tensor] = {}
         for chunk in gathered(weights, _EXPORT_CHUNK_BYTES, is_sharded=self.engine.is_sharded):
             if self._rank == 0:
-                state |= {weight.name: value.cpu().clone() for weight, value in chunk}
-        if self._rank == 0:
-            transformer.save_pretrained(folder, state_dict=state, save_original_format=False)
-            self.inputs.save(folder)
-        torch.distributed.barrier()
+                whole |= {weight.name: value.cpu().clone() for weight, value in chunk}
+        return whole
 
     def _pack(self, weights: Sequence[NamedWeight], chunk_bytes: int, canary: Canary | None) -> WeightSnapshot | None:
         sharded = self.engine.is_sharded
