@@ -21,6 +21,7 @@ EXTRAS = dict.fromkeys(
         "annotate",
         "fit-rali",
         "fit-ract",
+        "sft",
         "batch-score",
         "data synth",
     ),

@@ -10,6 +10,7 @@ from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.jobs.evaluate import Decoding, SuiteName
 from ray_iqa.config.jobs.fit_ract import FitRactConfig
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
+from ray_iqa.config.jobs.supervised import SftConfig
 from ray_iqa.config.train import TrainConfig
 
 
@@ -72,6 +73,14 @@ JOBS = {
         "actors.jobs.annotate:annotate",
     ),
     "fit-rali": job("a light scorer from annotated pictures", FitRaliConfig, "actors.jobs.fit_rali:fit_rali"),
+    "sft": job(
+        "a policy that learns given answers about pictures: a supervised start before `train`",
+        SftConfig,
+        "actors.jobs.sft:run",
+        CHANGE_LEARNING,
+        folder="sft",
+        stops=True,
+    ),
     "fit-ract": job(
         "a policy that learns the reasoning texts of several data sets",
         FitRactConfig,

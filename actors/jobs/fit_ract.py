@@ -1,102 +1,31 @@
-"""`ray-iqa fit-ract`: a policy learns the reasoning texts of several data sets, by the learner group of training.
+"""`ray-iqa fit-ract`: a policy learns the reasoning texts of several data sets, as `ray-iqa sft` learns others.
 
 By default its vision tower alone is trained, as in the RALI paper.
 """
 
-import sys
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-
-from actors.cluster.stop_signal import STOPPED, StopRequest
+from actors.cluster.stop_signal import StopRequest
 from actors.jobs.fit_rali import annotation_files
-from actors.training.learner import LearnerGroup, export_and_tell, is_complete, lone_learner
+from actors.jobs.sft import Reading, learn
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.jobs.fit_ract import FitRactConfig
-from ray_iqa.data.images import load_image
 from ray_iqa.errors import ConfigError
-from ray_iqa.grpo.idle_steps import IdleSteps, not_finite, ruins_discarded
-from ray_iqa.rali.annotations.ract import LessonPlan, lessons
+from ray_iqa.rali.annotations.ract import lessons
 from ray_iqa.rali.annotations.records import read_records
-from ray_iqa.runs.checkpoints import CheckpointStore
-from ray_iqa.runs.digests import files_digest, model_digest
-from ray_iqa.runs.directory import RunDirectory
-from ray_iqa.runs.preflight import check_hub, check_model, check_pictures, output_folder
-from ray_iqa.runs.remote_checkpoints import newest_step
-from ray_iqa.telemetry.curves import Curves
-from ray_iqa.types import Progress
-
-_KEEP_CHECKPOINTS = 2
+from ray_iqa.runs.digests import files_digest
 
 
 def run(config: FitRactConfig, stop: StopRequest, *, change_learning: bool) -> int:
     """Fit or resume, export the policy; the exit code."""
-    run_dir = output_folder(config.run_dir)
     prompt = prompt_by_id(config.policy.prompt)
     if not (prompt.asks_reasoning and prompt.answer_format == "tagged"):
         raise ConfigError(f"policy.prompt must ask for reasoning in tags, {config.policy.prompt!r} does not")
-    check_model(config.policy.model)
-    check_hub(config.policy.model, config.policy.revision)
-    plan = _plan(config)
-    store = CheckpointStore(str(run_dir), _KEEP_CHECKPOINTS)
-    policy, num_steps = store.place("policy"), config.schedule.epochs * plan.steps_per_epoch
-    contents = {
-        "texts.annotations": files_digest([Path(file) for file in annotation_files(config.texts.annotations)]),
-        "policy.model": model_digest(config.policy.model, config.policy.revision),
-    }
-    find_step = partial(newest_step, store)
-    with RunDirectory(run_dir, config, contents=contents, find_step=find_step, change_learning=change_learning):
-        if is_complete(store, num_steps, policy):
-            return 0
-        with lone_learner(config, store, num_steps) as learner:
-            if not export_and_tell(learner, policy, _fit(config, plan, learner, run_dir, stop), num_steps):
-                return STOPPED
-    sys.stdout.write(f"Exported policy: {policy}\nTensorBoard: tensorboard --logdir {run_dir}\n")
-    return 0
+    return learn(config, partial(_read, config), stop, change_learning=change_learning)
 
 
-def _plan(config: FitRactConfig) -> LessonPlan:
-    records = read_records(annotation_files(config.texts.annotations))
-    chosen = lessons(records, config.texts.scored_dataset, config.texts.texts_per_image)
-    check_pictures([lesson.image_path for lesson in chosen], config.policy)
-    from ray_iqa.policy.inputs import PolicyInputs  # imports transformers
-
-    inputs = PolicyInputs(config.policy)
-
-    def prompt_of(image_path: str) -> NDArray[np.int32]:
-        return inputs.encode(load_image(image_path)).token_ids.numpy().astype(np.int32)
-
-    return LessonPlan(chosen, prompt_of, inputs.encode_answer, config.schedule.images_per_step, config.seed)
-
-
-def _fit(config: FitRactConfig, plan: LessonPlan, learner: LearnerGroup, run_dir: Path, stop: StopRequest) -> Progress:
-    """Learn to the end, or to a checkpoint after a stop was requested."""
-    progress, idle = learner.restore(), IdleSteps()
-    curves = Curves(run_dir, progress.step)
-    num_steps = config.schedule.epochs * plan.steps_per_epoch
-    columns = (TextColumn("Learning texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        ruins_discarded(learner, progress),
-        Bars(*columns, TextColumn("{task.fields[loss]}"), console=Console(stderr=True)) as bars,
-    ):
-        bar = bars.add_task("", total=num_steps, completed=progress.step, loss="")
-        for step in range(progress.step + 1, num_steps + 1):
-            stop.in_hand = f"step {step}, then saving"
-            update = learner.update(plan.batch_for(step))
-            learned = update.policy_version > progress.policy_version
-            progress.step, progress.policy_version = step, update.policy_version
-            curves.log(step, update.metrics)
-            bars.update(bar, advance=1, loss=f"cross-entropy {update.metrics.get('policy/cross_entropy', 0.0):.3f}")
-            never_learned = step == num_steps and progress.policy_version == 0
-            idle.note(step, None if learned else not_finite(progress.policy_version), never_learned=never_learned)
-            if step % config.schedule.checkpoint_every == 0 or step == num_steps or stop.requested():
-                learner.save(progress)
-                if stop.requested():
-                    break
-    curves.close()
-    return progress
+def _read(config: FitRactConfig) -> Reading:
+    files = annotation_files(config.texts.annotations)
+    chosen = lessons(read_records(files), config.texts.scored_dataset, config.texts.texts_per_image)
+    return chosen, {}, {"texts.annotations": files_digest([Path(file) for file in files])}

@@ -25,7 +25,7 @@ from actors.cluster.processes import (
     own_errors,
 )
 from actors.training.adapted_base import AdaptedBase
-from ray_iqa.config.jobs.fit_ract import FitRactConfig
+from ray_iqa.config.jobs.supervised import SupervisedConfig
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.train import TrainConfig
@@ -122,7 +122,7 @@ LearnerActor = ray.remote(LearnerRank)
 
 
 def start_learner(
-    config: TrainConfig | FitRactConfig, layout: Layout, group: PlacementGroup, store: Checkpoints, num_steps: int
+    config: TrainConfig | SupervisedConfig, layout: Layout, group: PlacementGroup, store: Checkpoints, num_steps: int
 ) -> "LearnerGroup":
     """One rank per learner bundle of ``layout``, on ``group``; they are starting when this returns."""
     ranks = [
@@ -138,7 +138,9 @@ def start_learner(
 
 
 @contextmanager
-def lone_learner(config: TrainConfig | FitRactConfig, store: Checkpoints, num_steps: int) -> "Iterator[LearnerGroup]":
+def lone_learner(
+    config: TrainConfig | SupervisedConfig, store: Checkpoints, num_steps: int
+) -> "Iterator[LearnerGroup]":
     """The learner group of a job without rollout workers, ready; it and the cluster connection end with the block."""
     layout = learner_layout(config.learner.num_ranks, config.cluster)
     with connected(config.cluster), reserved(layout, config.cluster) as group:

@@ -99,10 +99,17 @@ class PolicyInputs:
         """
         for message in messages:
             for part in message["content"]:
-                text = part.get("text", "")
-                if found := next((token for token in self._special_texts if token in text), None):
-                    raise DataError(f"a message must not hold the special token {found}")
+                self.check_text(part.get("text", ""))
         return self._token_ids(self._render([dict(message) for message in messages], add_generation_prompt=True))
+
+    def check_text(self, text: str) -> None:
+        """Check a text of a message.
+
+        Raises:
+            DataError: it holds one of the tokens that structure a prompt.
+        """
+        if found := next((token for token in self._special_texts if token in text), None):
+            raise DataError(f"a message must not hold the special token {found}")
 
     def reads_as(self, other: "PolicyInputs") -> bool:
         """Whether both make the same tokens and pixels of everything."""

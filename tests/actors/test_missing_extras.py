@@ -44,6 +44,7 @@ COMMANDS = {
     "annotate": ["--config", "configs/rali/annotate_small.yaml"],
     "fit-rali": ["--config", "configs/rali/fit_small.yaml"],
     "fit-ract": ["--config", "configs/rali/ract.yaml"],
+    "sft": ["--config", "configs/sft/chats.yaml"],
     "batch-score": ["--config", "configs/rali/batch_score.yaml"],
     "score": ["{folder}/step1/a.png", "--model", "{folder}"],
     "track": ["{folder}/step1", "--model", "{folder}", "--out", "{folder}/out"],

@@ -14,6 +14,7 @@ from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.config.jobs.fit_ract import FitRactConfig
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
+from ray_iqa.config.jobs.supervised import SftConfig
 from ray_iqa.config.load import _keys
 from ray_iqa.config.section import Section
 from ray_iqa.config.serve import ServeConfig
@@ -27,6 +28,7 @@ JOBS: list[type[Section]] = [
     AnnotateConfig,
     FitRaliConfig,
     FitRactConfig,
+    SftConfig,
     BatchScoreConfig,
     ServeConfig,
 ]

@@ -13,6 +13,7 @@ from ray_iqa.config.jobs.batch_score import BatchScoreConfig
 from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.config.jobs.fit_ract import FitRactConfig
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
+from ray_iqa.config.jobs.supervised import SftConfig
 from ray_iqa.config.load import load_config
 
 CONFIGS = [path for path in sorted((REPOSITORY / "configs").glob("*/*.yaml")) if path.parent.name != "train"]
@@ -35,8 +36,8 @@ def rali_fit(path: Path) -> Bundles:
     return [{"CPU": config.cluster.cpus_per_actor, "GPU": gpus}] * config.workers.num_workers + [{"CPU": 0.5}]
 
 
-def ract(path: Path) -> Bundles:
-    config = load_config(FitRactConfig, str(path))
+def learners(path: Path) -> Bundles:
+    config = load_config(SftConfig if path.parent.name == "sft" else FitRactConfig, str(path))
     return [{"CPU": config.cluster.cpus_per_actor, "GPU": 1.0}] * config.learner.num_ranks
 
 
@@ -71,7 +72,8 @@ NEEDS = {
     "rali/annotate_small": annotation,
     "rali/fit": rali_fit,
     "rali/fit_small": rali_fit,
-    "rali/ract": ract,
+    "rali/ract": learners,
+    "sft/chats": learners,
     "rali/batch_score": scoring,
     "eval/small": evaluation,
     "eval/vl_7b": evaluation,

@@ -1,12 +1,8 @@
 """The root configuration of `ray-iqa fit-ract`; only the composition root sees it whole."""
 
-from collections.abc import Iterator
+from pydantic import Field, PositiveInt
 
-from pydantic import Field, NonNegativeInt, PositiveInt
-
-from ray_iqa.config.cluster import ClusterConfig
-from ray_iqa.config.learner import DeepSpeedLearnerConfig
-from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.jobs.supervised import SupervisedConfig
 from ray_iqa.config.section import Section
 
 
@@ -20,27 +16,7 @@ class TextsConfig(Section):
     texts_per_image: PositiveInt = 1
 
 
-class RactScheduleConfig(Section):
-    """How long the fit runs."""
-
-    epochs: PositiveInt = 1
-    images_per_step: PositiveInt = 64
-    checkpoint_every: PositiveInt = 100
-    """Steps."""
-
-
-class FitRactConfig(Section):
+class FitRactConfig(SupervisedConfig):
     """Everything `ray-iqa fit-ract` needs."""
 
-    run_dir: str
-    """Gets checkpoints, curves and the exported policy; the same directory resumes."""
-    seed: NonNegativeInt = 0
-    policy: PolicyConfig
     texts: TextsConfig
-    learner: DeepSpeedLearnerConfig
-    schedule: RactScheduleConfig = RactScheduleConfig()
-    cluster: ClusterConfig = ClusterConfig()
-
-    def _disagreements(self) -> Iterator[str]:
-        if self.learner.kl_coef != 0:
-            yield f"learner.kl_coef must be 0, texts are learnt freely, got {self.learner.kl_coef}"
