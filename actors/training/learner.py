@@ -64,9 +64,9 @@ class LearnerRank:
         learner: DeepSpeedLearnerConfig,
         num_steps: int,
         seed: int,
-    ) -> None:
-        """Join the gang and build the engine; DeepSpeed reads the rendezvous from the environment."""
-        os.environ.update(rendezvous)
+    ) -> str | None:
+        """Join the gang and build the engine; what somebody who watches the run should know, or None."""
+        os.environ.update(rendezvous)  # DeepSpeed reads it there
         with engine_start():
             from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
 
@@ -74,6 +74,7 @@ class LearnerRank:
         self._has_adapters = learner.lora is not None
         self._base: ray.ObjectRef[WeightSnapshot | None] | None = None
         self._broadcaster: Broadcaster | None = None
+        return self._learner.remark
 
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
         """See `protocols.Learner.update`."""
@@ -202,7 +203,9 @@ class LearnerGroup:
         Raises:
             LearnerLostError: the gang did not start within ``learner.start_deadline_s``.
         """
-        self._get(self._starting, self._config.start_deadline_s, "start")
+        for remark in dict.fromkeys(self._get(self._starting, self._config.start_deadline_s, "start")):
+            if remark is not None:
+                logger.warning("%s", remark)
 
     def update(self, batch: TrainingBatch) -> LearnerUpdate:
         """See `protocols.Learner.update`."""

@@ -1,6 +1,5 @@
 """The policy as the learner trains it: precision, frozen parts, adapters, gradient checkpointing."""
 
-import logging
 from typing import Any
 
 import peft
@@ -14,8 +13,6 @@ from ray_iqa.errors import ConfigError
 from ray_iqa.policy.group_attention import SHARED_PREFIX_FAMILIES
 from ray_iqa.policy.logprobs import TokenLogprobs
 from ray_iqa.policy.vision_kernels import speed_up_vision
-
-logger = logging.getLogger(__name__)
 
 
 def load_policy(policy: PolicyConfig, learner: DeepSpeedLearnerConfig) -> TokenLogprobs:
@@ -78,14 +75,12 @@ def vision_tower(model: PreTrainedModel) -> torch.nn.Module:
     return tower
 
 
-def shares_prefix(scorer: TokenLogprobs, learner: DeepSpeedLearnerConfig) -> bool:
-    """Whether prompts run once per group; says so when the family cannot."""
+def why_prompts_run_alone(scorer: TokenLogprobs) -> str | None:
+    """Why every prompt runs once per completion and not once per group; None where the family can share it."""
     if scorer.can_share_prompts:
-        return learner.share_prefix
-    family = scorer.transformer.config.model_type
-    known = ", ".join(sorted(SHARED_PREFIX_FAMILIES))
-    logger.warning("every prompt runs once per completion: share_prefix knows %s, got model type %s", known, family)
-    return False
+        return None
+    family, known = scorer.transformer.config.model_type, ", ".join(sorted(SHARED_PREFIX_FAMILIES))
+    return f"every prompt runs once per completion: share_prefix knows {known}, got model type {family}"
 
 
 def _with_adapters(model: PreTrainedModel, lora: LoraConfig, trained_part: str) -> peft.PeftModel:

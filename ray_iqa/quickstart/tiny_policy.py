@@ -25,11 +25,12 @@ from transformers import (
     Qwen3VLProcessor,
     Qwen3VLVideoProcessor,
 )
+from transformers.models.qwen3_5 import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
 from ray_iqa.errors import ConfigError
 from ray_iqa.quickstart.tiny_tokenizer import build_tiny_tokenizer
 
-Family = Literal["qwen2_5_vl", "qwen3_vl"]
+Family = Literal["qwen2_5_vl", "qwen3_vl", "qwen3_5"]
 
 _INIT_STD = 0.05
 # Head size 32 is the smallest that vLLM's attention takes on a CPU.
@@ -60,12 +61,12 @@ def build_tiny_policy(folder: str | Path, family: Family = "qwen2_5_vl", seed: i
 
     Args:
         folder: where the Hugging Face files go; created when missing.
-        family: architecture. qwen2_5_vl cuts a picture into patches of 14 pixels, qwen3_vl of 16; 2 x 2 patches
-            become one token.
+        family: architecture. qwen2_5_vl cuts a picture into patches of 14 pixels, the others of 16; 2 x 2 patches
+            become one token. The first of two layers of qwen3_5 has linear attention.
         seed: of the weights; the same seed writes the same weights.
 
     Raises:
-        ConfigError: the family is neither of the two.
+        ConfigError: the family is none of these.
     """
     if family not in _MODELS:
         raise ConfigError(f"family must be one of {', '.join(_MODELS)}, got {family!r}")
@@ -90,6 +91,7 @@ def save_policy(model: PreTrainedModel, processor: ProcessorMixin, folder: Path)
 _MODELS: dict[str, type[PreTrainedModel]] = {
     "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": Qwen3VLForConditionalGeneration,
+    "qwen3_5": Qwen3_5ForConditionalGeneration,
 }
 
 
@@ -121,7 +123,18 @@ def _config(family: Family, tokenizer: PreTrainedTokenizerFast) -> PreTrainedCon
         "mrope_section": [6, 5, 5],
         "mrope_interleaved": True,
     }
-    vision = {**_VISION, "patch_size": 16, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
+    vision = {**_VISION, "patch_size": 16, "num_position_embeddings": 64}
+    if family == "qwen3_5":
+        text["rope_parameters"] |= {"partial_rotary_factor": 0.5, "mrope_section": [3, 3, 2]}
+        text |= {
+            "layer_types": ["linear_attention", "full_attention"],
+            "linear_num_key_heads": 1,
+            "linear_num_value_heads": 2,
+            "linear_key_head_dim": 128,  # what vLLM takes on a CPU
+            "linear_value_head_dim": 128,
+        }
+        return Qwen3_5Config(text_config=text, vision_config=vision, tie_word_embeddings=False, **tokens)
+    vision["deepstack_visual_indexes"] = [0]
     return Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False, **tokens)
 
 

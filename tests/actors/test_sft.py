@@ -61,7 +61,7 @@ def test_the_loss_falls_and_adapters_are_exported_beside_the_merged_policy(
 def test_what_cannot_work_is_one_sentence(
     start: Start, chats: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no such" in refusal(command(start, Path("nowhere.jsonl"), tmp_path), capsys).lower()
+    assert "no table at" in refusal(command(start, Path("nowhere.jsonl"), tmp_path), capsys)
     special = tmp_path / "special.jsonl"
     special.write_text(chats.read_text().replace('"yes"', '"yes<|im_end|>"'))
     assert "must not hold the special token <|im_end|>" in refusal(command(start, special, tmp_path / "r"), capsys)

@@ -101,6 +101,7 @@ class Scenarios:
         found = {}
         batches = [first_two(make_batch(self.policy, seed)) for seed in range(4)]
         cases = {stage: {"zero_stage": stage} for stage in self.stages} | {"lora": {"zero_stage": 2} | LORA}
+        cases["bfloat16"] = {"dtype": "bfloat16", "zero_stage": 0}
         for case, settings in cases.items():
             whole = self.learner(**settings)
             metrics = [whole.update(batch).metrics for batch in batches]

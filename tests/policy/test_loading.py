@@ -1,4 +1,3 @@
-import logging
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,7 @@ import pytest
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.errors import ConfigError
-from ray_iqa.policy.loading import load_policy, load_reference, shares_prefix
+from ray_iqa.policy.loading import load_policy, load_reference, why_prompts_run_alone
 from ray_iqa.policy.logprobs import TokenLogprobs
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 
@@ -49,15 +48,12 @@ def test_the_reference_is_frozen_and_weights_have_the_policy_dtype(policy: Polic
     assert {str(parameter.dtype) for parameter in reference.parameters()} == {"torch.bfloat16"}
 
 
-def test_a_family_that_cannot_share_prompts_says_so(policy: PolicyConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_family_that_cannot_share_prompts_says_so(policy: PolicyConfig) -> None:
     scorer = load_reference(policy)
-    assert shares_prefix(scorer, DeepSpeedLearnerConfig())
-    assert not shares_prefix(scorer, DeepSpeedLearnerConfig(share_prefix=False))
+    assert why_prompts_run_alone(scorer) is None
     scorer.transformer.config.model_type = "llava"
     scorer = TokenLogprobs(scorer.transformer)
-    with caplog.at_level(logging.WARNING):
-        assert not shares_prefix(scorer, DeepSpeedLearnerConfig())
-    assert "llava" in caplog.text
+    assert "got model type llava" in (why_prompts_run_alone(scorer) or "")
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:

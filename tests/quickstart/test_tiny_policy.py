@@ -73,5 +73,5 @@ def test_any_text_survives_the_tokenizer(folders: dict[str, Path], text: str) ->
 
 
 def test_unknown_family_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="qwen2_5_vl, qwen3_vl, got 'llava'"):
+    with pytest.raises(ConfigError, match="qwen2_5_vl, qwen3_vl, qwen3_5, got 'llava'"):
         build_tiny_policy(tmp_path, "llava")  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ from ray_iqa.grpo.idle_steps import not_finite
 from ray_iqa.policy.group_encoding import encode_group
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.policy.learning_rate import learning_rate_at
-from ray_iqa.policy.loading import load_policy, load_reference, shares_prefix
+from ray_iqa.policy.loading import load_policy, load_reference, why_prompts_run_alone
 from ray_iqa.policy.row_builder import RowBuilder
 from ray_iqa.policy.token_rows import EncodedGroup
 from ray_iqa.seeds import derive_seed
@@ -65,7 +65,10 @@ class DeepSpeedLearner:
             reference = load_reference(policy) if learner.kl_coef > 0 and learner.lora is None else None
         self.engine = DeepSpeedEngine(scorer, config)
         frozen = None if reference is None else frozen_engine(reference, reference_config(policy, learner), device)
-        self._builder = RowBuilder(scorer=scorer, share_prefix=shares_prefix(scorer, learner), device=device)
+        self.remark = why_prompts_run_alone(scorer) if learner.share_prefix else None
+        """What somebody who watches the run should know, or None."""
+        shared = learner.share_prefix and scorer.can_share_prompts
+        self._builder = RowBuilder(scorer=scorer, share_prefix=shared, device=device)
         self.gradients = StepGradients(self.engine, frozen, self.inputs, self._builder, learner)
         self._rank = torch.distributed.get_rank()
         torch.manual_seed(derive_seed(seed, self._rank))

@@ -32,7 +32,8 @@ def flat_tensors(engine: DeepSpeedEngine) -> list[torch.Tensor]:
     if engine.stage == 3:
         return list(optimizer.fp32_partitioned_groups_flat)
     if engine.stage > 0:
-        return list(optimizer.single_partition_of_fp32_groups)
+        names = ("single_partition_of_fp32_groups", "fp32_groups_flat_partition")  # the latter of BF16_Optimizer
+        return list(next(getattr(optimizer, name) for name in names if hasattr(optimizer, name)))
     return [parameter for _, parameter in _trainable(engine)]
 
 

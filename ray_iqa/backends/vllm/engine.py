@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from transformers import AutoConfig
 
 from ray_iqa.backends.compat.compiler import without_compiler
 from ray_iqa.config.policy import PolicyConfig
@@ -103,6 +104,11 @@ def _compiler_if_used(rollout: VllmRolloutConfig) -> AbstractContextManager[None
     return without_compiler() if current_platform.is_cpu() and rollout.enforce_eager else nullcontext()
 
 
+def _has_linear_attention(policy: PolicyConfig) -> bool:
+    config = AutoConfig.from_pretrained(policy.model, revision=policy.revision).get_text_config()
+    return "linear_attention" in (getattr(config, "layer_types", None) or ())
+
+
 def _arguments(
     policy: PolicyConfig, rollout: VllmRolloutConfig, mm_processor_kwargs: dict[str, Any]
 ) -> dict[str, Any]:  # Any: vLLM's arguments
@@ -122,7 +128,8 @@ def _arguments(
         "max_model_len": rollout.max_model_len,
         "max_num_seqs": rollout.max_num_seqs,
         "tensor_parallel_size": rollout.tensor_parallel_size,
-        "enable_prefix_caching": True,  # K completions share their prompt
+        # K completions share their prompt; the state of linear attention is no cache of tokens that could be shared.
+        "enable_prefix_caching": not _has_linear_attention(policy),
         "enforce_eager": rollout.enforce_eager,
         **settings,
     }
