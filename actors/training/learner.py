@@ -90,13 +90,16 @@ class LearnerRank:
         with folder_for_reading(source, self._learner.reads) as folder:
             self._learner.load(folder)
 
-    def snapshot(self, chunk_bytes: int) -> tuple[WeightSnapshot | AdaptedBase | None, bool]:
+    def snapshot(self, chunk_bytes: int, *, adapters_alone: bool) -> tuple[WeightSnapshot | AdaptedBase | None, bool]:
         """All parameters on rank 0, None elsewhere; beside it True, for who must not fetch them to know it is done.
 
-        What adapters leave as it is goes into the object store once and is referred to from then on.
+        What adapters leave as it is is left out with ``adapters_alone``; else it goes into the object store once and is
+        referred to from then on.
         """
         if not self._has_adapters:
             return self._learner.snapshot(chunk_bytes), True
+        if adapters_alone:
+            return self._learner.adapters(chunk_bytes), True
         if self._base is None:
             self._base = ray.put(self._learner.base(chunk_bytes))
         adapters = self._learner.adapters(chunk_bytes)
@@ -239,7 +242,8 @@ class LearnerGroup:
 
     def snapshot(self, weights: WeightTransferConfig) -> "ray.ObjectRef[WeightSnapshot]":
         """Pack the current weights; the snapshot goes from rank 0 into the object store, not through the driver."""
-        packing = [rank.snapshot.options(num_returns=2).remote(weights.chunk_mib * 2**20) for rank in self._ranks]
+        alone, chunk = weights.adapters_alone(self._config.lora) is not None, weights.chunk_mib * 2**20
+        packing = [rank.snapshot.options(num_returns=2).remote(chunk, adapters_alone=alone) for rank in self._ranks]
         self._get([done for _, done in packing], weights.phase_deadline_s, "packing the weights")
         snapshot, _ = packing[0]
         return snapshot

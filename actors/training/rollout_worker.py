@@ -9,7 +9,7 @@ import ray
 from actors.cluster.engine_start import engine_start
 from actors.cluster.processes import ProcessPlace, announce_process
 from actors.training.adapted_base import AdaptedBase
-from ray_iqa.config.learner import WeightTransferConfig
+from ray_iqa.config.learner import LoraConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec, WeightReceipt, WeightSnapshot
@@ -19,9 +19,13 @@ class RolloutWorker:
     """Answers `enter` when its process runs, and everything else after `start`."""
 
     def __init__(
-        self, policy: PolicyConfig, rollout: VllmRolloutConfig, weights: WeightTransferConfig | None = None
+        self,
+        policy: PolicyConfig,
+        rollout: VllmRolloutConfig,
+        weights: WeightTransferConfig | None = None,
+        lora: LoraConfig | None = None,
     ) -> None:
-        self._settings = policy, rollout, weights
+        self._settings = policy, rollout, weights, lora
 
     def enter(self) -> ProcessPlace:
         """Where this process runs; until it answers, the worker waits for resources."""

@@ -193,7 +193,7 @@ def _start_pool(config: TrainConfig, layout: Layout, group: PlacementGroup) -> R
 
     def launch(slot: int) -> Handle:
         return RolloutActor.options(runtime_env=environment, **rollout_options(config, layout, group, slot)).remote(
-            config.policy, config.rollout, config.weights
+            config.policy, config.rollout, config.weights, config.weights.adapters_alone(config.learner.lora)
         )
 
     needs = partial(supply, total(layout.bundles))

@@ -19,6 +19,9 @@ class LoraConfig(Section):
     alpha: PositiveInt = 128
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     target_modules: str | list[str] = "all-linear"
+    merge_for_sampling: bool = False
+    """Engines add the adapters to the base's weights, as nccl and ipc always do. In bfloat16 that loses most of a small
+    change (docs/training.md); false runs them beside the base."""
 
 
 class DeepSpeedLearnerConfig(Section):
@@ -110,6 +113,10 @@ class WeightTransferConfig(Section):
     """A phase of the transaction that takes longer fails it."""
 
     @property
-    def transfer_backend(self) -> str | None:
-        """Which of vLLM's weight transfer engines takes them; None: snapshots are installed."""
-        return None if self.type == "object_store" else self.type
+    def engine_arguments(self) -> dict[str, Any]:  # Any: vLLM's arguments
+        """One of vLLM's weight transfer engines; nothing where snapshots are installed."""
+        return {} if self.type == "object_store" else {"weight_transfer_config": {"backend": self.type}}
+
+    def adapters_alone(self, lora: LoraConfig | None) -> LoraConfig | None:
+        """``lora`` where its adapters run beside the base in the engines, else None."""
+        return None if lora is None or lora.merge_for_sampling or self.type != "object_store" else lora

@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ class Chaos:
     def __init__(self, cluster: Cluster, command: Sequence[str], run_dir: Path, seed: int, cpus: int) -> None:
         self._cluster, self._command, self._run_dir, self._cpus = cluster, command, run_dir, cpus
         self._random = random.Random(seed)
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
         self._driver = self._start()
         self.killed: list[str] = []
 
@@ -51,7 +53,7 @@ class Chaos:
             self._driver.kill()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        return in_background([*self._command, f"cluster.address={self._cluster.address}"])
+        return in_background([*self._command, f"cluster.address={self._cluster.address}"], self._said.fileno())
 
     def _await(self, step: int) -> None:
         seen, since = -1, time.monotonic()

@@ -85,9 +85,9 @@ def stop_after(arguments: Sequence[str], run_dir: Path, step: int, number: signa
     return process.wait(timeout=300)
 
 
-def in_background(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(arguments, cwd=REPOSITORY, env=environment(arguments), stdout=quiet, stderr=quiet)
+def in_background(arguments: Sequence[str], said: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """``said`` is a descriptor that gets what it writes."""
+    return subprocess.Popen(arguments, cwd=REPOSITORY, env=environment(arguments), stdout=said, stderr=said)
 
 
 def await_step(process: subprocess.Popen[bytes], run_dir: Path, step: int) -> None:

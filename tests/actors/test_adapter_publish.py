@@ -1,4 +1,4 @@
-"""A LoRA policy from a real DeepSpeed rank to a real vLLM worker: the base travels once, then adapters alone."""
+"""A LoRA policy from a real DeepSpeed rank to a real vLLM worker: adapters run beside the base, or merged into it."""
 
 from pathlib import Path
 
@@ -27,16 +27,19 @@ LEARNER = DeepSpeedLearnerConfig(
 
 
 @pytest.mark.usefixtures("joined_ray")
-def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Path) -> None:
+@pytest.mark.parametrize("merged", [False, True])
+def test_workers_follow_a_lora_policy_of_which_adapters_travel(tmp_path: Path, merged: bool) -> None:
+    """The canary is an answer of the policy: the engine finds the learner's log-probabilities to a thousandth."""
     policy = PolicyConfig(model=str(build_tiny_policy(tmp_path / "policy")), dtype="float32")
     picture = tmp_path / "picture.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (56, 84, 3), dtype=np.uint8)).save(picture)
     batch = _batch(PolicyInputs(policy), picture)
-    weights = WeightTransferConfig()
+    weights, lora = WeightTransferConfig(), LEARNER.lora.model_copy(update={"merge_for_sampling": merged})
 
     store = CheckpointStore(str(tmp_path), 1)
-    learner = LearnerGroup([LearnerActor.remote()], policy, LEARNER, store, num_steps=4, seed=0)
-    worker = RolloutActor.remote(policy, ROLLOUT)
+    config = LEARNER.model_copy(update={"lora": lora})
+    learner = LearnerGroup([LearnerActor.remote()], policy, config, store, num_steps=4, seed=0)
+    worker = RolloutActor.remote(policy, ROLLOUT, weights, weights.adapters_alone(lora))
     ray.get(worker.start.remote())
     learner.wait_ready()
     published = []
@@ -45,16 +48,19 @@ def test_workers_follow_a_lora_policy_of_which_only_adapters_travel(tmp_path: Pa
         snapshot = learner.snapshot(weights)
         receipt = ray.get(worker.install.remote(snapshot))
         assert receipt.policy_version == version
+        assert receipt.canary_max_abs < 1e-3
         published.append(ray.get(snapshot))
     learner.export(str(tmp_path / "export"), Progress(step=2, policy_version=2))
     learner.close()
     ray.kill(worker)
 
     first, second = published
-    assert first.base == second.base
-    names = [spec.name.rpartition(".")[2] for spec in second.adapters.manifest]
+    if merged:
+        assert first.base == second.base
+        second = second.adapters
+    names = [spec.name.rpartition(".")[2] for spec in second.manifest]
     assert set(names) == {"lora_A", "lora_B"}
-    ups = [value for name, value in zip(names, second.adapters.values, strict=True) if name == "lora_B"]
+    ups = [value for name, value in zip(names, second.values, strict=True) if name == "lora_B"]
     assert all(value.view(np.float32).any() for value in ups)
 
     base = AutoModelForImageTextToText.from_pretrained(policy.model, dtype=torch.float32)

@@ -10,9 +10,10 @@ pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)
 
 
 def test_dapo_samples_again_what_has_no_advantage_and_leaves_the_rest_out(start: Start, tmp_path: Path) -> None:
-    """Two answers of few words about a picture are often the same."""
+    """Two answers of few words about a picture are often the same; the policy has adapters beside its base."""
     settings = ("rollout.num_completions=2", "rollout.top_k=2", "schedule.num_steps=2", "learner.loss=dapo")
-    done = run(command(start, tmp_path, *settings, "learner.updates_per_batch=2", "learner.max_redraws=2"))
+    more = ("learner.updates_per_batch=2", "learner.max_redraws=2", "learner.lora={rank: 6, alpha: 12}")
+    done = run(command(start, tmp_path, *settings, *more))
     assert done.returncode == 0, done.stderr[-3000:]
     log = rows(tmp_path)[1:]
     rollouts = pd.read_parquet(tmp_path / "rollouts")
@@ -23,6 +24,8 @@ def test_dapo_samples_again_what_has_no_advantage_and_leaves_the_rest_out(start:
         assert row["group/zero_advantage_fraction"] == pytest.approx(without / 12)
         assert 2 * without <= row["group/redrawn"] <= 24  # each attempt left at least those
         assert row["policy/ratio_mean"] != 1.0
+        assert row["policy/logprob_difference_max"] < 1e-3
+        assert row["publish/canary_max_abs"] < 1e-3
     assert sum(row["group/redrawn"] for row in log) > 0
 
 

@@ -3,7 +3,7 @@
 import gc
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -22,7 +22,7 @@ def start_engine(
     policy: PolicyConfig,
     rollout: VllmRolloutConfig,
     mm_processor_kwargs: dict[str, Any],
-    transfer_backend: str | None = None,
+    others: Mapping[str, Any] | None = None,  # Any: vLLM's arguments
 ) -> Any:  # noqa: ANN401 - vllm is imported here and untyped
     """Start an engine inside this process and return vLLM's `LLM`.
 
@@ -32,7 +32,7 @@ def start_engine(
         policy: model folder or hub name, and the dtype of its weights.
         rollout: engine settings; those for GPUs are ignored on a CPU and the other way round.
         mm_processor_kwargs: image size limits as the model's image processor spells them.
-        transfer_backend: name of one of vLLM's weight transfer engines; None opens none.
+        others: further arguments of vLLM's engine.
     """
     # The engine core shares our process: weights are handed over as views, and an error is an exception here.
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -46,13 +46,12 @@ def start_engine(
 
     if not gc.get_freeze_count():  # a later engine must not keep the garbage of the one before
         gc.freeze()  # vLLM collects garbage five times in a start, each time through the million objects of its imports
-    transfer = {} if transfer_backend is None else {"weight_transfer_config": {"backend": transfer_backend}}
     # It warns in every update of modules that have no weights; what an update must hold is checked by name.
     logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").setLevel(logging.ERROR)
     set_num_threads = torch.set_num_threads
     # Inside a placement group vLLM would choose Ray, which wants a bundle per GPU; ours hold a whole engine.
     executor = {} if rollout.tensor_parallel_size == 1 else {"distributed_executor_backend": "mp"}
-    llm = LLM(**_arguments(policy, rollout, mm_processor_kwargs), **executor, **transfer)
+    llm = LLM(**_arguments(policy, rollout, mm_processor_kwargs), **executor, **(others or {}))
     # vLLM's CPU worker replaces it by a warning, and then calls it once per image.
     torch.set_num_threads = set_num_threads
     return llm

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ray_iqa.backends.vllm.adapters import engine_arguments
 from ray_iqa.backends.vllm.engine import refusals_named, start_engine
 from ray_iqa.backends.vllm.prompts import ImagePrompts, Prompt
 from ray_iqa.backends.vllm.weight_installer import WeightInstaller
 from ray_iqa.backends.vllm.working_engine import WorkingEngine
-from ray_iqa.config.learner import WeightTransferConfig
+from ray_iqa.config.learner import LoraConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.policy.inputs import PolicyInputs
@@ -33,15 +34,24 @@ class VllmSampler:
     """
 
     def __init__(
-        self, policy: PolicyConfig, rollout: VllmRolloutConfig, weights: WeightTransferConfig | None = None
+        self,
+        policy: PolicyConfig,
+        rollout: VllmRolloutConfig,
+        weights: WeightTransferConfig | None = None,
+        lora: LoraConfig | None = None,
     ) -> None:
-        """Start the engine on the weights in ``policy.model``, policy version 0; ``weights`` says how others come."""
+        """Start the engine on the weights in ``policy.model``, policy version 0.
+
+        ``weights`` says how others come; with ``lora`` they are adapters, which run beside those.
+        """
         weights = weights or WeightTransferConfig()
         self.inputs = PolicyInputs(policy)
-        self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, weights.transfer_backend)
+        arguments = engine_arguments(lora) | weights.engine_arguments
+        self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, arguments)
         self._prompts = ImagePrompts(self._llm, self.inputs.question_token_ids, rollout.max_model_len)
         self._engine = WorkingEngine(self._llm)
-        self.weights = WeightInstaller(self._engine, policy, weights, self.logprobs_of)
+        alone = lora is not None
+        self.weights = WeightInstaller(self._engine, policy, weights, self.logprobs_of, adapters_alone=alone)
         """Takes over the learner's weights and knows which version answers."""
         self._spec: SamplingSpec | None = None  # of the newest sampling
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ray_iqa.backends.compat.vllm_reload import repack_output_head, settle_reload
+from ray_iqa.backends.vllm.adapters import load_adapters
 from ray_iqa.backends.vllm.working_engine import WorkingEngine
 from ray_iqa.backends.weights.canary import canary_bound, canary_picture
 from ray_iqa.backends.weights.install import load_snapshot, reset_caches
@@ -36,12 +37,19 @@ class WeightInstaller:
     """
 
     def __init__(
-        self, engine: WorkingEngine, policy: PolicyConfig, weights: WeightTransferConfig, logprobs_of: LogprobsOf
+        self,
+        engine: WorkingEngine,
+        policy: PolicyConfig,
+        weights: WeightTransferConfig,
+        logprobs_of: LogprobsOf,
+        *,
+        adapters_alone: bool = False,
     ) -> None:
-        """``logprobs_of`` is the sampler's own, which the canary asks."""
+        """``logprobs_of`` is the sampler's own, which the canary asks; ``adapters_alone``: the base never changes."""
         self._engine, self._llm, self._logprobs_of = engine, engine.llm, logprobs_of
         self.expected = expected_parameters(policy)
-        """Name and shape of every parameter that an update must carry."""
+        """Name and shape of every parameter of the model, which an update must carry unless adapters come alone."""
+        self._adapters_alone = adapters_alone
         self._bound = canary_bound(policy.dtype, weights.canary_max_mean)
         self._version: int | None = 0
         self._received: set[str] | None = None  # None outside of a broadcast
@@ -57,7 +65,11 @@ class WeightInstaller:
         """Take over a snapshot; on return its version answers."""
         self._begin(snapshot.manifest)
         with self._engine.awake():
-            load_snapshot(self._llm, snapshot)
+            if self._adapters_alone:
+                with _failure_named("take the adapters"):
+                    load_adapters(self._engine, snapshot)
+            else:
+                load_snapshot(self._llm, snapshot)
             return self._accept(snapshot.policy_version, snapshot.canary)
 
     def join(self, init_info: Mapping[str, Any]) -> None:
@@ -96,7 +108,7 @@ class WeightInstaller:
     def _begin(self, manifest: Sequence[TensorSpec]) -> None:
         if self._engine.num_unfinished:
             raise WeightTransferError(f"weights stay while {self._engine.num_unfinished} images are being sampled")
-        check_manifest(manifest, self.expected)
+        check_manifest(manifest, self.expected, adapters_alone=self._adapters_alone)
         self._version = None
 
     def _leave(self, otherwise: str) -> set[str]:
@@ -113,7 +125,8 @@ class WeightInstaller:
 
     def _accept(self, policy_version: int, canary: Canary | None) -> WeightReceipt:
         """The last step of any update: drop what is left of the old weights, then ask the canary."""
-        repack_output_head(self._llm)
+        if not self._adapters_alone:
+            repack_output_head(self._llm)
         reset_caches(self._llm)
         gaps = np.full(1, np.nan) if canary is None else self._canary_gaps(canary)
         mean, largest = float(gaps.mean()), float(gaps.max())

@@ -10,6 +10,8 @@ class WorkingEngine:
 
     def __init__(self, llm: Any) -> None:  # noqa: ANN401 - vllm is untyped
         self.llm, self._engine = llm, llm.llm_engine
+        self.adapters: Any = None  # vLLM's request for those that the next requests are answered with
+        self.adapters_folder: Any = None  # which lasts as long as they do
         self._subjects: dict[str, Any] = {}  # by number of the request, oldest first
         self._engine_ids: dict[str, str] = {}  # vLLM's own names of the same
         self._may_sleep = self._engine.vllm_config.model_config.enable_sleep_mode
@@ -30,7 +32,9 @@ class WorkingEngine:
             for prompt, each in zip(prompts, params, strict=True):
                 each.output_kind = RequestOutputKind.FINAL_ONLY
                 number = str(next(self.llm.request_counter))
-                added[number] = self._engine.add_request(number, dict(prompt), each)  # `generate` would render first
+                added[number] = self._engine.add_request(  # `generate` would render first
+                    number, dict(prompt), each, lora_request=self.adapters
+                )
         except Exception:
             self._engine.abort_request(list(added.values()), internal=True)
             raise

@@ -27,7 +27,7 @@ def load_snapshot(llm: Any, snapshot: WeightSnapshot) -> None:  # noqa: ANN401 -
         if llm.llm_engine.vllm_config.parallel_config.world_size == 1:
             llm.collective_rpc(_reload, args=(snapshot,))
             return
-        with tempfile.NamedTemporaryFile(dir=_shared_memory()) as file:
+        with tempfile.NamedTemporaryFile(dir=shared_memory()) as file:
             for value in snapshot.values:
                 value.tofile(file)
             file.flush()
@@ -75,5 +75,6 @@ def _reload_from_file(worker: Any, hollow: WeightSnapshot, sizes: list[int], pat
     _reload(worker, replace(hollow, values=tuple(np.split(whole, np.cumsum(sizes)[:-1]))))
 
 
-def _shared_memory() -> str | None:
+def shared_memory() -> str | None:
+    """Folder of files that stay in memory, None where there is none."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -26,7 +26,7 @@ def expected_parameters(policy: PolicyConfig) -> dict[str, tuple[int, ...]]:
     return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
 
 
-def check_manifest(manifest: Sequence[TensorSpec], expected: Shapes) -> None:
+def check_manifest(manifest: Sequence[TensorSpec], expected: Shapes, *, adapters_alone: bool = False) -> None:
     """Compare names and shapes with those of the model, before anything touches the engine.
 
     vLLM accepts an update that lacks a parameter and keeps the old value, so nobody else notices.
@@ -39,7 +39,8 @@ def check_manifest(manifest: Sequence[TensorSpec], expected: Shapes) -> None:
         raise WeightTransferError(
             f"a snapshot must list each parameter once, got {len(manifest)} entries for {len(shapes)} names"
         )
-    check_coverage({name for name in shapes if not _is_factor(name)}, expected)
+    plain = {name for name in shapes if not _is_factor(name)}
+    check_coverage(plain, {} if adapters_alone else expected)
     for spec in manifest:
         torch_dtype(spec)
         if _is_factor(spec.name):
@@ -99,7 +100,7 @@ def snapshot_tensors(
     Raises:
         WeightTransferError: a parameter has fewer or more bytes than its shape and dtype say, or none at all.
     """
-    factors = dict(_views(snapshot, factors=True))
+    factors = dict(factor_tensors(snapshot))
     for name, view in _views(snapshot, factors=False):
         if f"{name}.{_DOWN}" not in factors:
             yield name, view
@@ -108,8 +109,13 @@ def snapshot_tensors(
         yield name, merged(view.to(device), down.to(device), up.to(device), snapshot.lora_scaling)
 
 
+def factor_tensors(snapshot: WeightSnapshot) -> Iterator[tuple[str, torch.Tensor]]:
+    """The factors of all adapters as views of the snapshot's memory; raises as `snapshot_tensors`."""
+    return _views(snapshot, factors=True)
+
+
 def _views(snapshot: WeightSnapshot, *, factors: bool) -> Iterator[tuple[str, torch.Tensor]]:
-    """Those of adapters, or all others; what has not the right size is found when its turn comes."""
+    """Factors of adapters, or all other parameters; what has not the right size is found when its turn comes."""
     if len(snapshot.values) != len(snapshot.manifest):
         raise WeightTransferError(
             f"a snapshot must hold the {len(snapshot.manifest)} values of its manifest, it holds {len(snapshot.values)}"
