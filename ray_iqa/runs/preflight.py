@@ -1,6 +1,5 @@
 """Everything about a run that can be checked in seconds, before any process is started."""
 
-import importlib
 import logging
 import os
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from ray_iqa.grpo.rollouts import Batches
 from ray_iqa.rewards.terms import load_terms, source_of
 from ray_iqa.runs.digests import files_digest, images_digest, model_digest
 from ray_iqa.runs.prompt_length import lack_of_room, prompt_length
+from ray_iqa.telemetry.wandb_tracker import check_login
 from ray_iqa.types import LabelledImage
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
     check_pictures([image.image_path for image in (*train, *validation)], config.policy, config.rollout)
     check_hub(config.policy.model, config.policy.revision)
     if config.wandb is not None:
-        importlib.import_module("wandb")
+        check_login(config.wandb)
     merged = config.learner.lora is not None and config.weights.adapters_alone(config.learner.lora) is None
     if merged and config.policy.dtype == "bfloat16":
         logger.warning(

@@ -12,7 +12,15 @@ from ray_iqa.runs.checkpoints import STATE, CheckpointStore, read_state, state_t
 from ray_iqa.runs.remote_files import RemoteFolder
 from ray_iqa.types import Progress
 
-_LOGS = ("resolved.json", "origin.json", "changes.jsonl", "metrics.jsonl", "rollouts/*.parquet", "tensorboard/*")
+_LOGS = (
+    "resolved.json",
+    "origin.json",
+    "changes.jsonl",
+    "metrics.jsonl",
+    "rollouts/*.parquet",
+    "tensorboard/*",
+    "wandb_id",
+)
 
 
 class RemoteCheckpointStore:

@@ -28,7 +28,7 @@ class WandbTracker:
         self._run: Any = None  # of a library that is imported when it is needed
 
     def resume(self, step: int) -> None:
-        """See `Tracker.resume`; steps that are repeated after a crash are there twice, with equal values.
+        """See `Tracker.resume`; W&B keeps the first row of a step that is repeated after a crash, with equal values.
 
         Raises:
             ResourceError: the service cannot be reached, or refuses.
@@ -48,14 +48,10 @@ class WandbTracker:
                 dir=str(self._run_dir),
                 config=self._config,
                 resume="allow",
-                settings=wandb.Settings(console="off", silent=True),
+                settings=wandb.Settings(console="off", silent=True, disable_git=True),  # run_dir is no repository
             )
         except wandb.Error as error:
-            raise ResourceError(
-                f"wandb: {self._project} must be a project of Weights & Biases that this machine may write, got "
-                f"{str(error).splitlines()[0]!r}; WANDB_MODE=offline keeps the curves in {self._run_dir / 'wandb'}"
-            ) from error
-        self._run.define_metric("*", step_metric="step")  # W&B's own count never goes back, as a resumed run may
+            raise _refused(self._project, error) from error
 
     def log_start(self, metrics: dict[str, float]) -> None:
         """See `Tracker.log_start`."""
@@ -78,4 +74,26 @@ class WandbTracker:
 
     def _log(self, step: int, metrics: dict[str, float], shown: dict[str, Any] | None = None) -> None:
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        self._run.log({"step": step, **finite, **(shown or {})})
+        self._run.log({**finite, **(shown or {})}, step=step)
+
+
+def check_login(project: str) -> None:
+    """Ask for an account now, not when engines are up.
+
+    Raises:
+        ModuleNotFoundError: the library is not installed.
+        ResourceError: there is no account, and nobody at the terminal who could give one.
+    """
+    import wandb
+
+    try:
+        wandb.login()
+    except wandb.Error as error:
+        raise _refused(project, error) from error
+
+
+def _refused(project: str, error: Exception) -> ResourceError:
+    return ResourceError(
+        f"wandb: {project} must be a project of Weights & Biases that this machine may write, got "
+        f"{str(error).splitlines()[0]!r}; WANDB_MODE=offline keeps the curves in run_dir"
+    )

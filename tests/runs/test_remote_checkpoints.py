@@ -132,6 +132,7 @@ def test_a_driver_that_dies_at_any_change_leaves_complete_checkpoints_only(tmp_p
 def test_an_empty_disk_gets_the_logs_of_the_newest_checkpoint(tmp_path: Path) -> None:
     store, disk = _store(tmp_path), tmp_path / "disk"
     (disk / "rollouts").mkdir()
+    (disk / "wandb_id").write_text("abc")
     for step in (1, 2, 3):
         with (disk / "metrics.jsonl").open("a") as log:
             log.write(f'{{"step": {step}}}\n')
@@ -144,6 +145,7 @@ def test_an_empty_disk_gets_the_logs_of_the_newest_checkpoint(tmp_path: Path) ->
     assert (tmp_path / "other" / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
     names = sorted(path.name for path in (tmp_path / "other" / "rollouts").iterdir())
     assert names == ["step-000001.parquet", "step-000002.parquet"]
+    assert (tmp_path / "other" / "wandb_id").read_text() == "abc"  # the curve goes on
 
     (tmp_path / "other" / "metrics.jsonl").write_text("of another attempt\n" * 9)
     other.restore_logs()

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,10 +33,19 @@ def records(file: Path) -> Iterator[Record]:
             whole = b""
 
 
+def whole(file: Path) -> list[Record]:
+    """What the library's own process has written, once that ends with the end of the run."""
+    deadline = time.monotonic() + 120
+    while not (found := list(records(file))) or not found[-1].HasField("exit"):
+        assert time.monotonic() < deadline, f"{file} has no end"
+        time.sleep(0.05)
+    return found
+
+
 def history(folder: Path) -> list[dict[str, object]]:
     found = []
     for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
-        for record in records(file):
+        for record in whole(file):
             if record.HasField("history"):
                 items = record.history.item
                 found.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items})
@@ -60,11 +70,11 @@ def test_a_resumed_run_continues_its_curve_with_pictures_and_answers(
     show(tmp_path, make_step, 0, range(1, 4))
     show(tmp_path, make_step, 2, range(3, 5))
     rows = history(tmp_path)
-    assert [row["step"] for row in rows] == [0, 1, 2, 3, 3, 4]
+    assert [row["_step"] for row in rows] == [0, 1, 2, 3, 3, 4]
     assert [row.get("reward/mean") for row in rows] == [None, 1 / 8, 2 / 8, 3 / 8, 3 / 8, 4 / 8]
     assert not any("pairs/label_gap" in row for row in rows)
     [shown] = [row for row in rows if "examples/0/_type" in row]
-    assert (shown["step"], shown["examples/0/_type"]) == (2, "image-file")
+    assert (shown["_step"], shown["examples/0/_type"]) == (2, "image-file")
     assert "MOS" in shown["examples/0/caption"]
     ids = {file.stem for file in tmp_path.glob("wandb/offline-run-*/*.wandb")}
     assert ids == {f"run-{(tmp_path / 'wandb_id').read_text()}"}
@@ -82,14 +92,37 @@ try:
 except ResourceError as error:
     print(error)
 """
+    said = printed(code, where | {"WANDB_API_KEY": "x" * 40})
+    assert said.startswith("wandb: iqa must be a project of Weights & Biases that this machine may write, got ")
+    assert said.endswith("WANDB_MODE=offline keeps the curves in run_dir")
+
+
+def test_a_missing_account_is_said_before_anything_starts(tmp_path: Path) -> None:
+    code = """
+from ray_iqa.errors import ResourceError
+from ray_iqa.telemetry.wandb_tracker import check_login
+try:
+    check_login("iqa")
+except ResourceError as error:
+    print(error)
+else:
+    print("fine")
+"""
+    nobody = {"HOME": str(tmp_path), "WANDB_API_KEY": ""}
+    assert "No API key configured" in printed(code, nobody | {"WANDB_MODE": "online"})
+    assert printed(code, nobody | {"WANDB_MODE": "offline"}) == "fine"
+
+
+def printed(code: str, variables: dict[str, str]) -> str:
+    """The one line that a process prints."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | where | {"WANDB_API_KEY": "x" * 40},
+        env=os.environ | variables,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
-    [said] = done.stdout.splitlines()
-    assert said.startswith("wandb: iqa must be a project of Weights & Biases that this machine may write, got ")
-    assert said.endswith(f"WANDB_MODE=offline keeps the curves in {tmp_path / 'wandb'}")
+    [line] = done.stdout.splitlines()
+    return line
