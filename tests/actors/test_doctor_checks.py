@@ -1,10 +1,13 @@
 """What the doctor makes of the facts of machines that are not at hand."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from actors.doctor.checks import (
+    SLEEPING_ENGINE,
     check_disk,
     check_engine,
     check_gpus,
@@ -19,7 +22,7 @@ from actors.doctor.checks import (
 from actors.doctor.node_facts import Gpu, NodeFacts
 from ray_iqa.config.load import load_config
 from ray_iqa.config.train import TrainConfig
-from ray_iqa.runs.memory import GIB, PolicySize
+from ray_iqa.runs.memory import CONTEXT, GIB, PolicySize, learner_memory
 
 VERSIONS = {
     "python": "3.11.9",
@@ -181,6 +184,23 @@ def test_the_recipe_for_one_gpu_fits_the_machines_of_its_header(
     # Ray registers what is free when it starts, on a machine of its own nine tenths of the memory or more.
     assert check_host_memory([replace(NODE, memory=int(0.9 * host * GIB))], size, config).status == "ok"
     assert check_host_memory([replace(NODE, memory=too_small * GIB)], size, config).status == "fail"
+
+
+@pytest.mark.parametrize("recipe", ["kadid_8gpu", "koniq", "nonthinking_3b"])
+def test_a_recipe_s_header_has_the_memory_that_doctor_finds(recipe: str) -> None:
+    file = f"configs/train/{recipe}.yaml"
+    config = load_config(TrainConfig, file)
+    size = SIZE if "7B" in config.policy.model else replace(SMALL, num_trained=SMALL.num_parameters)
+    engine, learner = check_engine(80 * GIB, size, config), check_learner(80 * GIB, size, config)
+    assert (engine.status, learner.status) == ("ok", "ok")
+    header = Path(file).read_text().partition("run_dir:")[0].replace("\n# ", " ")
+    assert f"weights {re.search(r'engine with (.*?) of weights', header)[1]}" in engine.sentence
+    assert f"leave {re.search(r'([0-9,]+) tokens of KV cache', header)[1]} tokens" in engine.sentence
+    assert learner.sentence.startswith(f"{re.search(r'([0-9.]+ GiB) while it is awake', header)[1]} per rank")
+    asleep = learner_memory(size, config.policy, config.learner).peak + CONTEXT + SLEEPING_ENGINE
+    assert f"{asleep / GIB:.1f} GiB while the learner works, of 80." in header
+    host = check_host_memory([NODE], size, config).sentence
+    assert host.startswith(f"{re.search(r'Host memory: ([0-9.]+ GiB)', header)[1]} (")
 
 
 def test_a_failed_engine_says_which_share_would_do() -> None:
