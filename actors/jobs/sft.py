@@ -17,6 +17,7 @@ from ray_iqa.config.jobs.supervised import SftConfig, SupervisedConfig
 from ray_iqa.config.policy import PromptConfig
 from ray_iqa.data.images import load_image
 from ray_iqa.data.lessons import Lesson, LessonPlan, read_chats
+from ray_iqa.errors import ConfigError
 from ray_iqa.grpo.idle_steps import IdleSteps, not_finite, ruins_discarded
 from ray_iqa.runs.checkpoints import CheckpointStore
 from ray_iqa.runs.digests import files_digest, model_digest
@@ -48,6 +49,8 @@ def learn(config: SupervisedConfig, read: Callable[[], Reading], stop: StopReque
     plan = _plan(asked, lessons)
     store = CheckpointStore(str(run_dir), _KEEP_CHECKPOINTS)
     policy, num_steps = store.place("policy"), config.schedule.epochs * plan.steps_per_epoch
+    if problem := config.learner.too_long_warmup(num_steps):
+        raise ConfigError(problem)
     known = {**contents, "policy.model": model_digest(config.policy.model, config.policy.revision)}
     find_step = partial(newest_step, store)
     with RunDirectory(run_dir, config, contents=known, find_step=find_step, change_learning=change_learning):

@@ -35,6 +35,17 @@ class Prompt:
         system = [] if self.system is None else [{"role": "system", "content": text_parts(self.system)}]
         return [*system, {"role": "user", "content": [{"type": "image"}, *text_parts(self.text)]}]
 
+    @property
+    def shortest_answer(self) -> str:
+        """As short as an answer in the format asked for can be."""
+        score = f"{self.scale.minimum:g}"
+        answer = {"tagged": score, "json": f'{{"rating": {score}}}', "object": "{}"}[self.answer_format]
+        if not self.asks_reasoning:
+            return f"<answer>{answer}</answer>"
+        if self.answer_format == "tagged":
+            return f"<think></think><answer>{answer}</answer>"
+        return f"<think>\n\n</think>\n<answer>\n{answer}\n</answer>"
+
 
 def text_parts(text: str) -> list[dict[str, str]]:
     """A text as the content of a chat template's message."""

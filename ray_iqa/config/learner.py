@@ -84,6 +84,13 @@ class DeepSpeedLearnerConfig(Section):
     def _with_defaults_of_loss(cls, values: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
         return _DEFAULTS_OF_LOSS.get(str(values.get("loss")), {}) | values if isinstance(values, dict) else values
 
+    def too_long_warmup(self, num_steps: int) -> str | None:
+        """Why a run of ``num_steps`` would never reach its learning rate; None where it does."""
+        updates = num_steps * self.updates_per_batch
+        if self.warmup_steps <= updates:
+            return None
+        return f"learner.warmup_steps must be at most the run's {updates} updates, got {self.warmup_steps}"
+
     def _disagreements(self) -> Iterator[str]:
         if self.updates_per_batch % self.passes_per_batch:
             yield (

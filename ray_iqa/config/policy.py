@@ -51,6 +51,10 @@ class QuestionConfig(Section):
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Of the weights in the sampler and in the learner's forward pass."""
 
+    def _disagreements(self) -> Iterator[str]:
+        if self.min_pixels > self.max_pixels:
+            yield f"min_pixels must be at most max_pixels, got {self.min_pixels} > {self.max_pixels}"
+
 
 class PolicyConfig(QuestionConfig):
     """Which model is trained and what it is asked."""

@@ -107,6 +107,8 @@ class TrainConfig(Section):
                 f"rollout.max_tokens must be below rollout.max_model_len, "
                 f"got {self.rollout.max_tokens} >= {self.rollout.max_model_len}"
             )
+        if problem := self.learner.too_long_warmup(self.schedule.num_steps):
+            yield problem
         if self.weights.type != "object_store" and self.cluster.device == "cpu":
             yield f"weights.type {self.weights.type} needs cluster.device cuda, got cpu"
         if self.weights.type != "object_store" and self.rollout.max_staleness != 0:

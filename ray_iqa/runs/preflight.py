@@ -24,7 +24,7 @@ from ray_iqa.evaluation.validation import select_images
 from ray_iqa.grpo.rollouts import Batches
 from ray_iqa.rewards.terms import load_terms, source_of
 from ray_iqa.runs.digests import files_digest, images_digest, model_digest
-from ray_iqa.runs.prompt_length import lack_of_room, prompt_length
+from ray_iqa.runs.prompt_length import lack_of_room, prompt_length, shortest_answer_length
 from ray_iqa.telemetry.wandb_tracker import check_login
 from ray_iqa.types import LabelledImage
 
@@ -79,6 +79,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
         if mixture == "proportional"
         else WeightedBatches(train, size, partners, config.seed, weights)
     )
+    check_answers(config.policy, config.rollout)
     check_pictures([image.image_path for image in (*train, *validation)], config.policy, config.rollout)
     check_hub(config.policy.model, config.policy.revision)
     if config.wandb is not None:
@@ -165,6 +166,20 @@ def check_pictures(
         more = "; ..." if len(problems) > _NUM_NAMED else ""
         raise DataError(
             f"{len(problems):,} of {len(local):,} pictures cannot be used: {'; '.join(problems[:_NUM_NAMED])}{more}"
+        )
+
+
+def check_answers(policy: PolicyConfig, rollout: VllmRolloutConfig) -> None:
+    """Answers may be as long as their format needs.
+
+    Raises:
+        ConfigError: none could be read.
+    """
+    least = shortest_answer_length(policy)
+    if rollout.max_tokens < least:
+        raise ConfigError(
+            f"rollout.max_tokens must be at least {least}, what the shortest answer in the prompt's format takes, got "
+            f"{rollout.max_tokens}"
         )
 
 

@@ -1,4 +1,4 @@
-"""How many tokens a question about a picture has, told by the picture's size and the files of the policy alone."""
+"""How many tokens a question about a picture has, and an answer at least, by the files of the policy alone."""
 
 import json
 import math
@@ -29,6 +29,18 @@ def prompt_length(policy: PolicyConfig) -> Length | None:
     except Exception:  # noqa: BLE001 - what is wrong with a policy's files is said by whoever loads it
         return None
     return lambda width, height: num_text_tokens + _num_image_tokens(width, height, side, policy)
+
+
+def shortest_answer_length(policy: PolicyConfig) -> int:
+    """Tokens of the shortest answer that has the format of any question; 0 for a policy whose files do not lie here."""
+    from tokenizers import Tokenizer
+
+    file = _folder(policy) / "tokenizer.json"
+    if not file.is_file():
+        return 0
+    encode = Tokenizer.from_file(str(file)).encode
+    answers = [prompt.shortest_answer for prompt in questions_of(policy).values()]
+    return max(len(encode(answer, add_special_tokens=False).ids) for answer in answers) + 1  # the end of the turn
 
 
 def _num_image_tokens(width: int, height: int, side: int, policy: PolicyConfig) -> int:

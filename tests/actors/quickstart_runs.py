@@ -24,6 +24,7 @@ CIRCUMSTANCES = (  # what depends on the clock and on accidents
     "rollout/worker_seconds",
     "rollout/workers_",
 )
+TWO_STEPS = ("schedule.num_steps=2", "learner.warmup_steps=1")
 
 
 @dataclass(frozen=True)

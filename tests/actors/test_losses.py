@@ -12,7 +12,12 @@ pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)
 def test_dapo_samples_again_what_has_no_advantage_and_leaves_the_rest_out(start: Start, tmp_path: Path) -> None:
     """Two answers of few words about a picture are often the same; the policy has adapters beside its base."""
     settings = ("rollout.num_completions=2", "rollout.top_k=2", "schedule.num_steps=2", "learner.loss=dapo")
-    more = ("learner.updates_per_batch=2", "learner.max_redraws=2", "learner.lora={rank: 6, alpha: 12}")
+    more = (
+        "learner.warmup_steps=4",
+        "learner.updates_per_batch=2",
+        "learner.max_redraws=2",
+        "learner.lora={rank: 6, alpha: 12}",
+    )
     done = run(command(start, tmp_path, *settings, *more))
     assert done.returncode == 0, done.stderr[-3000:]
     log = rows(tmp_path)[1:]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from quickstart_runs import Start, command, rows, run
+from quickstart_runs import TWO_STEPS, Start, command, rows, run
 
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
 
@@ -17,7 +17,7 @@ def test_qwen3_5_trains(start: Start, tmp_path: Path) -> None:
     )
     other = Start(policy=build_tiny_policy(tmp_path / "policy", family="qwen3_5"), manifests=start.manifests)
     terms = f"reward.terms=[{{term: '{tmp_path}/length.py:length'}}]"
-    done = run(command(other, tmp_path / "run", terms, "policy.dtype=bfloat16", "schedule.num_steps=2"))
+    done = run(command(other, tmp_path / "run", terms, "policy.dtype=bfloat16", *TWO_STEPS))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "every prompt runs once per completion" in done.stderr
     for row in rows(tmp_path / "run")[1:]:

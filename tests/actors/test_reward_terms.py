@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from quickstart_runs import REPOSITORY, Start, command, refusal, rows, run
+from quickstart_runs import REPOSITORY, TWO_STEPS, Start, command, refusal, rows, run
 
 pytestmark = [pytest.mark.usefixtures("commands_join"), pytest.mark.timeout(900)]
 
@@ -31,7 +31,7 @@ def test_a_length_penalty_and_a_second_question(
     config["reward"]["terms"] = terms
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(config))
-    job = [word for word in command(start, tmp_path / "run", "schedule.num_steps=2") if "data.train=" not in word]
+    job = [word for word in command(start, tmp_path / "run", *TWO_STEPS) if "data.train=" not in word]
     job[job.index("configs/train/quickstart.yaml")] = str(file)
     done = run(job)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -65,4 +65,6 @@ def test_what_cannot_work_is_one_sentence(
     special = tmp_path / "special.jsonl"
     special.write_text(chats.read_text().replace('"yes"', '"yes<|im_end|>"'))
     assert "must not hold the special token <|im_end|>" in refusal(command(start, special, tmp_path / "r"), capsys)
+    said = refusal(command(start, chats, tmp_path / "r", "learner.warmup_steps=5"), capsys)
+    assert "learner.warmup_steps must be at most the run's 4 updates, got 5" in said
     assert "learner.kl_coef must be 0" in refusal(command(start, chats, tmp_path / "r", "learner.kl_coef=1"), capsys)

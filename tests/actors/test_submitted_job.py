@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from quickstart_runs import REPOSITORY, Start, command, rows
+from quickstart_runs import REPOSITORY, TWO_STEPS, Start, command, rows
 from ray.job_submission import JobSubmissionClient
 
 from actors.cluster.submit import attempt, follow
@@ -74,7 +74,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_submitted_code_trains_and_the_exit_code_is_the_jobs(
     start: Start, cluster: dict[str, str], clone: Path, tmp_path: Path
 ) -> None:
-    job = ["python", *command(start, tmp_path / "run", "schedule.num_steps=2")[1:]]
+    job = ["python", *command(start, tmp_path / "run", *TWO_STEPS)[1:]]
     done = _submit(cluster, clone, job)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "Exported policy" in done.stdout

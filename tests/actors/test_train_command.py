@@ -1,6 +1,7 @@
 """`ray-iqa train` on the real engines: it finishes, resumes exactly, stops when asked."""
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -101,18 +102,26 @@ def test_the_best_policy_and_that_of_a_checkpoint_can_be_had(
 
 
 def test_a_run_that_learns_nothing_fails_and_its_remedy_works(start: Start, tmp_path: Path) -> None:
-    job = command(start, tmp_path / "run", "rollout.max_tokens=3")
+    job = command(
+        start, tmp_path / "run", "policy.prompt=non-thinking", "rollout.max_tokens=4"
+    )  # it thinks all the same
     done = run(job)
     assert done.returncode == 1
     assert "Exported" not in done.stdout
     *_, first, said = [line for line in done.stderr.splitlines() if "taught the policy nothing" in line]
-    assert "step 1 taught the policy nothing: 48 of 48 answers were cut off at rollout.max_tokens" in first
+    found = re.search(
+        r"step 1 taught the policy nothing: (\d+) of 48 answers were cut off at rollout.max_tokens", first
+    )
+    assert found
+    assert int(found[1]) > 24  # the rest ended early, without an answer
     assert "5 steps in a row taught the policy nothing, the last is 5" in said
     assert "start anew, in another run_dir, with a larger rollout.max_tokens" in said
     assert not (tmp_path / "run" / "policy").exists()
     assert last_step(tmp_path / "run") == 5
     assert {row["policy/skipped"] for row in rows(tmp_path / "run")[1:]} == {1}
-    done = run(command(start, tmp_path / "anew", "rollout.max_tokens=64", "schedule.num_steps=1"))
+    done = run(
+        command(start, tmp_path / "anew", "rollout.max_tokens=64", "schedule.num_steps=1", "learner.warmup_steps=0")
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -169,7 +178,7 @@ def test_two_ranks_learn_what_one_does_while_the_next_step_is_sampled(
     start: Start, undisturbed: Path, tmp_path: Path
 ) -> None:
     settings = ("cluster.cpus_per_actor=0.5", "learner.num_ranks=2", "rollout.max_staleness=1", "schedule.num_steps=3")
-    done = run(command(start, tmp_path / "run", *settings))
+    done = run(command(start, tmp_path / "run", *settings, "learner.warmup_steps=3"))
     assert done.returncode == 0, done.stderr[-3000:]
     (_, *found), (_, *expected) = rows(tmp_path / "run"), rows(undisturbed)
     assert [row["policy/staleness"] for row in found] == [0, 1, 1]

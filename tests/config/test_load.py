@@ -64,6 +64,11 @@ def test_keys_that_had_one_value_are_read_and_said_not_to_be_needed(
             "learner={zero_stage: 2, offload_parameters: true}",
             "offload_parameters needs zero_stage 3, got zero_stage 2",
         ),
+        (
+            "learner.warmup_steps=8 learner.updates_per_batch=2 schedule.num_steps=3",
+            "learner.warmup_steps must be at most the run's 6 updates, got 8",
+        ),
+        ("policy.min_pixels=2000000", "min_pixels must be at most max_pixels, got 2000000 > 1003520"),
     ],
 )
 def test_a_wrong_override_is_one_sentence_that_names_it(override: str, sentence: str) -> None:

@@ -6,10 +6,13 @@ import pytest
 from PIL import Image
 
 from actors.cli import main
-from ray_iqa.config.policy import PolicyConfig
+from ray_iqa.config.policy import PolicyConfig, PromptConfig
+from ray_iqa.config.rollout import VllmRolloutConfig
+from ray_iqa.errors import ConfigError
 from ray_iqa.policy.inputs import PolicyInputs
 from ray_iqa.quickstart.tiny_policy import build_tiny_policy
-from ray_iqa.runs.prompt_length import lack_of_room, prompt_length
+from ray_iqa.runs.preflight import check_answers
+from ray_iqa.runs.prompt_length import lack_of_room, prompt_length, shortest_answer_length
 
 SIZES = [(1, 1), (5, 300), (14, 14), (27, 2700), (42, 70), (70, 42), (97, 401), (300, 200), (401, 97), (640, 480)]
 SIZES += [(28 * side, 28 * side) for side in (1, 2, 9, 10)] + [(side, 100 * side) for side in (1, 3, 20)]
@@ -47,10 +50,33 @@ def test_files_of_the_hub_are_laid_out_otherwise(folder: Path, tmp_path: Path) -
 
 def test_a_policy_that_is_not_here_or_of_another_family_tells_nothing(tmp_path: Path) -> None:
     assert prompt_length(PolicyConfig(model="nobody/has-this")) is None
+    assert shortest_answer_length(PolicyConfig(model="nobody/has-this")) == 0
     (tmp_path / "config.json").write_text("{}")
     assert prompt_length(PolicyConfig(model=str(tmp_path))) is None
     (tmp_path / "preprocessor_config.json").write_text('{"image_processor_type": "CLIPImageProcessor"}')
     assert prompt_length(PolicyConfig(model=str(tmp_path))) is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "least"),
+    [
+        ("non-thinking", 4),  # <answer> 1 </answer> and the end of the turn, a token each
+        ("thinking", 6),
+    ],
+)
+def test_answers_must_have_room_for_their_format(folder: Path, prompt: str, least: int) -> None:
+    policy = PolicyConfig(model=str(folder), prompt=prompt)
+    check_answers(policy, VllmRolloutConfig(max_tokens=least))
+    sentence = f"rollout.max_tokens must be at least {least}, what the shortest answer .* takes, got {least - 1}"
+    with pytest.raises(ConfigError, match=sentence):
+        check_answers(policy, VllmRolloutConfig(max_tokens=least - 1))
+
+
+def test_the_longest_format_of_several_questions_counts(folder: Path) -> None:
+    own = PromptConfig(text="?", answer_format="json")
+    several = PolicyConfig(model=str(folder), prompt="non-thinking", questions={"own": own})
+    alone = PolicyConfig(model=str(folder), prompt=own)
+    assert shortest_answer_length(several) == shortest_answer_length(alone) > 6
 
 
 def test_data_check_asks_for_a_policy(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
