@@ -24,7 +24,6 @@ from actors.cluster.processes import (
     last_line,
     own_errors,
 )
-from actors.training.adapted_base import AdaptedBase
 from ray_iqa.config.jobs.supervised import SupervisedConfig
 from ray_iqa.config.learner import DeepSpeedLearnerConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
@@ -71,8 +70,6 @@ class LearnerRank:
             from ray_iqa.backends.deepspeed.learner import DeepSpeedLearner
 
             self._learner = DeepSpeedLearner(policy, learner, num_steps=num_steps, seed=seed)
-        self._has_adapters = learner.lora is not None
-        self._base: ray.ObjectRef[WeightSnapshot | None] | None = None
         self._broadcaster: Broadcaster | None = None
         return self._learner.remark
 
@@ -90,20 +87,9 @@ class LearnerRank:
         with folder_for_reading(source, self._learner.reads) as folder:
             self._learner.load(folder)
 
-    def snapshot(self, chunk_bytes: int, *, adapters_alone: bool) -> tuple[WeightSnapshot | AdaptedBase | None, bool]:
-        """All parameters on rank 0, None elsewhere; beside it True, for who must not fetch them to know it is done.
-
-        What adapters leave as it is is left out with ``adapters_alone``; else it goes into the object store once and is
-        referred to from then on.
-        """
-        if not self._has_adapters:
-            return self._learner.snapshot(chunk_bytes), True
-        if adapters_alone:
-            return self._learner.adapters(chunk_bytes), True
-        if self._base is None:
-            self._base = ray.put(self._learner.base(chunk_bytes))
-        adapters = self._learner.adapters(chunk_bytes)
-        return None if adapters is None else AdaptedBase(self._base, adapters), True
+    def snapshot(self, chunk_bytes: int, *, adapters_alone: bool) -> tuple[WeightSnapshot | None, bool]:
+        """`DeepSpeedLearner.snapshot`; beside it True, for who must not fetch it to know that it is done."""
+        return self._learner.snapshot(chunk_bytes, adapters_alone=adapters_alone), True
 
     def broadcast(
         self, receivers: "Receivers", gpus_per_engine: int, weights: WeightTransferConfig

@@ -8,7 +8,6 @@ import ray
 
 from actors.cluster.engine_start import engine_start
 from actors.cluster.processes import ProcessPlace, announce_process
-from actors.training.adapted_base import AdaptedBase
 from ray_iqa.config.learner import LoraConfig, WeightTransferConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
@@ -50,9 +49,9 @@ class RolloutWorker:
         """See `protocols.Sampler.prepare`."""
         self._sampler.prepare(images)
 
-    def install(self, snapshot: WeightSnapshot | AdaptedBase) -> WeightReceipt:
+    def install(self, snapshot: WeightSnapshot) -> WeightReceipt:
         """Take over the learner's weights; see `WeightInstaller.install`."""
-        return self._sampler.weights.install(snapshot.whole() if isinstance(snapshot, AdaptedBase) else snapshot)
+        return self._sampler.weights.install(snapshot)
 
     def take_broadcast(self, phase: str, *arguments: Any) -> WeightReceipt | None:  # noqa: ANN401 - of the phase
         """One phase of a broadcast: the method of `WeightInstaller` that has its name."""

@@ -108,7 +108,7 @@ class WeightTransferConfig(Section):
 
     retired: ClassVar[dict[str, str]] = {"canary_max_abs": "weights.canary_max_abs (see canary_max_mean)"}
     type: Literal["object_store", "nccl", "ipc"] = "object_store"
-    """object_store works everywhere and sends a LoRA policy's base once, then its adapters alone; nccl broadcasts
+    """object_store works everywhere and sends the adapters alone of a LoRA policy; nccl broadcasts
     between GPUs and ipc shares GPU memory with a colocated engine, adapters merged."""
     chunk_mib: PositiveInt = 512
     """Largest piece gathered from ZeRO-3 shards, and sent, at a time."""

@@ -72,7 +72,7 @@ class StandInRank:
         sender = WeightSender(NoTransport(len(receivers.fleet)), receivers, 10.0)
         return sender.send((), [()], self._version, None)
 
-    def snapshot(self, *_settings: object) -> tuple[WeightSnapshot, bool]:
+    def snapshot(self, *_settings: object, **_adapters: object) -> tuple[WeightSnapshot, bool]:
         self._num_snapshots += 1
         return WeightSnapshot(policy_version=self._version, manifest=(), values=(np.zeros(1),), canary=None), True
 

@@ -155,7 +155,7 @@ class DeepSpeedLearner:
         token_ids = prompt.token_ids.numpy().astype(np.int32)
         return Canary(prompt_token_ids=token_ids, token_ids=answer, logprobs=logprobs)
 
-    def snapshot(self, chunk_bytes: int) -> WeightSnapshot | None:
+    def snapshot(self, chunk_bytes: int, *, adapters_alone: bool = False) -> WeightSnapshot | None:
         """Every parameter in ``policy.dtype``, adapters beside their base; on rank 0, None elsewhere.
 
         Frozen ones too: the engine fuses matrices (query, key and value) that adapters may train in part, and a
@@ -163,17 +163,11 @@ class DeepSpeedLearner:
 
         Args:
             chunk_bytes: with ZeRO-3, at most this much is whole at a time (or one larger parameter).
+            adapters_alone: without their base, for engines that have it.
         """
         scorer = self.engine.scorer
-        return self._pack([*base_weights(scorer), *adapter_weights(scorer)], chunk_bytes, self.canary())
-
-    def base(self, chunk_bytes: int) -> WeightSnapshot | None:
-        """The part of a `snapshot` that adapters leave as it is; no canary, for no version answers with it."""
-        return self._pack(base_weights(self.engine.scorer), chunk_bytes, None)
-
-    def adapters(self, chunk_bytes: int) -> WeightSnapshot | None:
-        """A `snapshot` without its `base`."""
-        return self._pack(adapter_weights(self.engine.scorer), chunk_bytes, self.canary())
+        base = [] if adapters_alone else base_weights(scorer)
+        return self._pack([*base, *adapter_weights(scorer)], chunk_bytes, self.canary())
 
     def manifest(self) -> tuple[TensorSpec, ...]:
         """Every parameter by its transformers name, adapters merged."""
@@ -225,7 +219,7 @@ class DeepSpeedLearner:
                 whole |= {weight.name: value.cpu().clone() for weight, value in chunk}
         return whole
 
-    def _pack(self, weights: Sequence[NamedWeight], chunk_bytes: int, canary: Canary | None) -> WeightSnapshot | None:
+    def _pack(self, weights: Sequence[NamedWeight], chunk_bytes: int, canary: Canary) -> WeightSnapshot | None:
         sharded = self.engine.is_sharded
         chunks = gathered(weights, chunk_bytes, is_sharded=sharded)
         if self._rank > 0:
