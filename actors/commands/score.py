@@ -1,4 +1,4 @@
-"""`ray-iqa score`: pictures -> quality by the light scorer, in this process; needs no Ray."""
+"""`ray-iqa score`: pictures -> quality by any model, in this process; needs no Ray."""
 
 import sys
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from ray_iqa.data.tables import SUFFIXES, keep_records
 from ray_iqa.errors import ConfigError
 from ray_iqa.files import writable_file
 from ray_iqa.rali.scorer import RaliScorer
+from ray_iqa.scoring import load
 
 _PER_BAR_STEP = 128  # pictures
 _NUMBERS = ("score", "scale_min", "scale_max")
@@ -51,9 +52,9 @@ def _score(
 
     Args:
         names: as `find_images` takes them.
-        model: folder of an artifact.
+        model: as `ray_iqa.load` takes it.
         out: file to write instead of standard output: csv, jsonl or parquet.
-        device: as torch spells it.
+        device: of a light scorer, as torch spells it.
         precision: of the image tower.
         strict: some failed pictures are a failure.
 
@@ -90,7 +91,7 @@ def score_files(files: Sequence[str | Path], model: str, device: str, precision:
     from rich.console import Console
     from rich.progress import Progress
 
-    scorer = RaliScorer.load(model, device, precision)
+    scorer = load(model, device=device, precision=precision)
     rows: list[ScoreRow] = []
     pending = iter(files)
     with Progress(console=Console(stderr=True)) as progress:
@@ -108,7 +109,8 @@ def score_files(files: Sequence[str | Path], model: str, device: str, precision:
                     )
                 )
             progress.advance(bar, len(batch))
-    sys.stderr.write(f"{Path(model).name}: {scorer.artifact.encoder.preprocessing.limit}\n")
+    if isinstance(scorer.model, RaliScorer):
+        sys.stderr.write(f"{Path(model).name}: {scorer.model.artifact.encoder.preprocessing.limit}\n")
     return rows
 
 

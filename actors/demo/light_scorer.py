@@ -17,8 +17,9 @@ from ray_iqa.backends.scorer_cost import ScorerCost, policy_cost, rali_cost
 from ray_iqa.config.jobs.annotate import AnnotateConfig
 from ray_iqa.config.jobs.fit_rali import FitRaliConfig
 from ray_iqa.config.load import load_config
-from ray_iqa.evaluation.scorers.light import LightScorer
+from ray_iqa.evaluation.scorers.scorer import OnImages
 from ray_iqa.evaluation.validation import evaluate_verdicts, format_side_by_side
+from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.types import EvaluationReport, LabelledImage
 
 ANNOTATE, FIT = "configs/rali/annotate_small.yaml", "configs/rali/fit_small.yaml"
@@ -81,7 +82,7 @@ def distil(
     if not scorer.exists():
         settings = [f"run_dir={home / 'fit'}", f"annotations={home / 'annotations'}", f"fit.{clip}"]
         fit_rali(load_config(FitRaliConfig, FIT, [*settings, f"fit.seed={seed}"]))
-    verdicts = LightScorer(str(scorer), "cpu").predict(test)
+    verdicts = OnImages(RaliScorer.load(scorer)).predict(test)
     costs = _compare(annotation, scorer, test, taught, verdicts)
     seconds = {name: cost.seconds_per_image for name, cost in costs.items()}
     page = leave_report(home, manifests, scorer, test, verdicts, seconds)

@@ -10,7 +10,8 @@ from ray_iqa.answers.verdict import Verdict
 from ray_iqa.config.jobs.evaluate import EvalConfig
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.evaluation.scorers.column import ColumnScorer
-from ray_iqa.evaluation.scorers.scorer import ModelSpec, Scorer
+from ray_iqa.evaluation.scorers.scorer import ModelSpec, OnImages, Scorer
+from ray_iqa.scoring import open_scorer as open_picture_scorer
 from ray_iqa.seeds import derive_seed
 from ray_iqa.types import LabelledImage
 
@@ -44,20 +45,10 @@ def open_scorer(model: ModelSpec, config: EvalConfig) -> Scorer:
         case "column":
             file, _, column = model.source.rpartition(":")
             return ColumnScorer(Path(file), column)
-        case "light":
-            from ray_iqa.evaluation.scorers.light import LightScorer
-
-            return LightScorer(model.source, config.cluster.device)
-        case "endpoint":
-            from ray_iqa.evaluation.scorers.endpoint import EndpointScorer
-
-            return EndpointScorer(model.source)
-        case "pyiqa":
-            from ray_iqa.evaluation.scorers.pyiqa_metric import PyiqaScorer
-
-            return PyiqaScorer(model.source, config.cluster.device)
         case "policy":
             from ray_iqa.backends.vllm.policy_scorer import PolicyScorer
 
             policy = PolicyConfig(model=model.source, **config.policy.model_dump())
             return PolicyScorer(policy, config.rollout, config.decoding, derive_seed(config.seed, "eval"))
+        case _:
+            return OnImages(open_picture_scorer(model, config.cluster.device))

@@ -12,6 +12,9 @@ _DEFAULTS_OF_LOSS = {"dapo": {"clip_high": 0.28, "kl_coef": 0.0, "max_redraws": 
 """Where a published loss takes others than GRPO."""
 
 
+_MOST_RANKS = 512
+
+
 class LoraConfig(Section):
     """Low-rank adapters through peft; the frozen base doubles as the reference policy."""
 
@@ -22,6 +25,10 @@ class LoraConfig(Section):
     merge_for_sampling: bool = False
     """Engines add the adapters to the base's weights, as nccl and ipc always do. In bfloat16 that loses most of a small
     change (docs/training.md); false runs them beside the base."""
+
+    def _disagreements(self) -> Iterator[str]:
+        if self.rank > _MOST_RANKS and not self.merge_for_sampling:
+            yield f"rank must be at most {_MOST_RANKS} in vLLM, or merge_for_sampling true, got {self.rank}"
 
 
 class DeepSpeedLearnerConfig(Section):

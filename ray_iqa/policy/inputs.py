@@ -156,7 +156,7 @@ def _load_processor(policy: PolicyConfig) -> Any:  # noqa: ANN401 - processor cl
     loader: Any = AutoProcessor
     try:
         return loader.from_pretrained(policy.model, revision=policy.revision)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"policy.model must be a folder or hub name with a processor, got {policy.model!r}: {first_line}"

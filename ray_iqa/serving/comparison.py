@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ray_iqa.answers.verdict import Verdict
 from ray_iqa.rewards.thurstone import comparison_probability, pooled_variance
 from ray_iqa.serving.types import PictureScore
 
 _VARIANCE_FLOOR = 1e-6  # equal scores without any spread then have probability one half, not 0/0
 
 
-def ranking(scores: Sequence[PictureScore]) -> list[int]:
+def ranking(scores: Sequence[PictureScore | Verdict]) -> list[int]:
     """Indices of the pictures with a value, best first; the earlier of two equal ones first."""
     values = {index: score.value for index, score in enumerate(scores) if score.value is not None}
     return sorted(values, key=lambda index: -values[index])
 
 
-def win_probabilities(scores: Sequence[PictureScore]) -> list[list[float | None]]:
+def win_probabilities(scores: Sequence[PictureScore | Verdict]) -> list[list[float | None]]:
     """Row i, column j: probability that i is better than j; None where either has no value.
 
     A picture with an unknown spread takes the widest of the others', the cautious choice.

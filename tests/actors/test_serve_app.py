@@ -23,6 +23,7 @@ from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeDeploySchema
 from slow_bodies import besiege, ingress_bytes
 
+import ray_iqa
 from ray_iqa.http.auth.keys import hash_of
 from ray_iqa.rali.fit.small_clip import build_small_clip
 from ray_iqa.rali.model.artifact import Artifact
@@ -121,6 +122,16 @@ def test_scores_are_those_of_the_scorer_whatever_the_batch(url: str, scorer: Ral
     assert [item["value"] for item in together.json()["data"]] == pytest.approx(expected, abs=1e-4)
     assert len(alone.headers.get_list("x-request-id")) == 1
     assert "/v1/score" in description["paths"]
+
+
+def test_the_endpoint_is_a_scorer_of_python(url: str, scorer: RaliScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_IQA_KEY", KEY["X-API-Key"])
+    loaded = ray_iqa.load(url)
+    pictures = [_picture(1), _picture(2)]
+    assert [verdict.value for verdict in loaded.score([*pictures, b"broken"])] == [
+        *(pytest.approx(verdict.value, abs=1e-6) for verdict in scorer.score(pictures)),
+        None,
+    ]
 
 
 def test_an_overload_is_refused_politely_and_passes(url: str) -> None:

@@ -3,6 +3,8 @@
 import itertools
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -12,6 +14,7 @@ from ray_iqa.backends.vllm.working_engine import WorkingEngine
 from ray_iqa.backends.weights.install import shared_memory
 from ray_iqa.backends.weights.manifest import factor_tensors
 from ray_iqa.config.learner import LoraConfig
+from ray_iqa.errors import ConfigError
 from ray_iqa.types import WeightSnapshot
 
 _numbers = itertools.count(1)  # vLLM takes an adapter whose number it knows for loaded
@@ -30,6 +33,17 @@ def engine_arguments(lora: LoraConfig | None) -> dict[str, Any]:  # Any: vLLM's 
         "max_lora_rank": min(rank for rank in ranks if rank >= lora.rank),
         "enable_tower_connector_lora": True,
     }
+
+
+@contextmanager
+def lora_refusals_named() -> Iterator[None]:
+    """What vLLM says about a model whose adapters it cannot run is a `ConfigError` with the way out."""
+    try:
+        yield
+    except Exception as error:
+        if "lora" not in str(error).lower():
+            raise
+        raise ConfigError(f"learner.lora.merge_for_sampling must be true for this model, vLLM says: {error}") from error
 
 
 def load_adapters(engine: WorkingEngine, snapshot: WeightSnapshot) -> None:

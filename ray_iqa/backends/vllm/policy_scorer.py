@@ -9,10 +9,12 @@ from PIL import Image
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.answers.verdict import Verdict, verdict_of_group
 from ray_iqa.backends.vllm.expected_score import expected_scores
+from ray_iqa.backends.vllm.unlabelled import named_by_content
 from ray_iqa.config.jobs.evaluate import Decoding
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.images import picture_or_reason
+from ray_iqa.data.pictures import Picture, decoded_or_reason
 from ray_iqa.types import LabelledImage
 
 
@@ -41,6 +43,11 @@ class PolicyScorer:
         verdicts = self._answers(images, [picture_or_reason(image.image_path) for image in images])
         seconds = (time.perf_counter() - began) / max(1, len(images))
         return [replace(verdict, seconds=seconds) for verdict in verdicts]
+
+    def score(self, pictures: Sequence[Picture]) -> list[Verdict]:
+        """See `PictureScorer.score`; what is sampled depends on a picture's content alone."""
+        found = [decoded_or_reason(picture) for picture in pictures]
+        return self._answers([named_by_content(None if isinstance(item, str) else item) for item in found], found)
 
     def _answers(self, images: Sequence[LabelledImage], pictures: Sequence[Image.Image | str]) -> list[Verdict]:
         groups = self._sampler.sample_pictures(images, pictures, self._spec)

@@ -18,6 +18,7 @@ from ray_iqa.backends.vllm.answer_engine import AnswerEngine
 from ray_iqa.backends.vllm.answer_text import AnswerText
 from ray_iqa.backends.vllm.reload_lock import ReloadLock
 from ray_iqa.backends.vllm.sampler import sampling_params
+from ray_iqa.backends.vllm.unlabelled import content_of, named_by_content, unlabelled
 from ray_iqa.backends.weights.replacement import replacement_folder
 from ray_iqa.config.policy import PolicyConfig
 from ray_iqa.config.serve import ReasoningModelConfig
@@ -112,7 +113,7 @@ class ReasoningModel:
         self.engine.close()
 
     async def _answers(self, picture: Image.Image, *, streams: bool) -> AsyncGenerator[Delta | PictureScore, None]:
-        image = await asyncio.to_thread(_named, picture)  # large ones would hold up the event loop
+        image = await asyncio.to_thread(named_by_content, picture)  # large ones would hold up the event loop
         inputs = self.engine.inputs
         async with self._reload_lock.answering():
             answers = [AnswerText(inputs) for _ in range(self._spec.num_completions)]
@@ -137,7 +138,7 @@ class ReasoningModel:
 
     def _chat_params(self, spec: ChatSpec, picture: Image.Image | None) -> SamplingParams:
         own = self._spec
-        name = hashlib.sha256(spec.model_dump_json().encode() + _content(picture)).hexdigest()
+        name = hashlib.sha256(spec.model_dump_json().encode() + content_of(picture)).hexdigest()
         sampling = SamplingSpec(
             num_completions=1,
             temperature=own.temperature if spec.temperature is None else spec.temperature,
@@ -146,7 +147,7 @@ class ReasoningModel:
             max_tokens=own.max_tokens if spec.max_tokens is None else spec.max_tokens,
             seed=own.seed if spec.seed is None else spec.seed,
         )
-        params = self._params(_image(name), sampling, streams=True)
+        params = self._params(unlabelled(name), sampling, streams=True)
         params.presence_penalty, params.frequency_penalty = spec.presence_penalty, spec.frequency_penalty
         if spec.seed is not None and params.seed is not None:
             params.seed = derive_seed(spec.seed)
@@ -156,21 +157,6 @@ class ReasoningModel:
 def _message(turn: Turn) -> dict[str, Any]:  # Any: the chat templates' own dictionaries
     picture = [{"type": "image"}] if turn.has_picture else []
     return {"role": turn.role, "content": [*picture, {"type": "text", "text": turn.text}]}
-
-
-def _content(picture: Image.Image | None) -> bytes:
-    return b"" if picture is None else f"{picture.size}".encode() + picture.tobytes()
-
-
-def _named(picture: Image.Image) -> LabelledImage:
-    """A picture that has no file; its id is its content."""
-    return _image(hashlib.sha256(_content(picture)).hexdigest())
-
-
-def _image(name: str) -> LabelledImage:
-    return LabelledImage(
-        image_id=name, image_path="", dataset="", mos=float("nan"), mos_std=None, higher_is_better=True
-    )
 
 
 def _revision(policy: PolicyConfig) -> str:

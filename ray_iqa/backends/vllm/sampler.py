@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ray_iqa.backends.vllm.adapters import engine_arguments
+from ray_iqa.backends.vllm.adapters import engine_arguments, lora_refusals_named
 from ray_iqa.backends.vllm.engine import refusals_named, start_engine
 from ray_iqa.backends.vllm.prompts import ImagePrompts, Prompt
 from ray_iqa.backends.vllm.weight_installer import WeightInstaller
@@ -47,7 +47,8 @@ class VllmSampler:
         weights = weights or WeightTransferConfig()
         self.inputs = PolicyInputs(policy)
         arguments = engine_arguments(lora) | weights.engine_arguments
-        self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, arguments)
+        with lora_refusals_named():
+            self._llm = start_engine(policy, rollout, self.inputs.mm_processor_kwargs, arguments)
         self._prompts = ImagePrompts(self._llm, self.inputs.question_token_ids, rollout.max_model_len)
         self._engine = WorkingEngine(self._llm)
         alone = lora is not None

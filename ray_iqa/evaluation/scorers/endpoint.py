@@ -1,15 +1,12 @@
 """A running HTTP endpoint among the scorers that are compared."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from urllib.parse import urldefrag
 
 from ray_iqa.answers.verdict import Verdict
 from ray_iqa.client import Client, EndpointError
-from ray_iqa.data.images import picture_bytes
+from ray_iqa.data.pictures import Picture, encoded
 from ray_iqa.errors import DataError
-from ray_iqa.types import LabelledImage
 
 _TOO_LARGE = 413
 
@@ -25,23 +22,19 @@ class EndpointScorer:
         self._url, model = urldefrag(url)
         self._model = model or None
 
-    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
-        """See `Scorer.predict`; a file that is not there is not sent."""
+    def score(self, pictures: Sequence[Picture]) -> list[Verdict]:
+        """See `PictureScorer.score`; a file that is not there is not sent."""
         contents: list[bytes] = []
-        predictions: list[Verdict | None] = []
-        for image in images:
+        verdicts: list[Verdict | None] = []
+        for picture in pictures:
             try:
-                contents.append(picture_bytes(image.image_path))
-                predictions.append(None)
+                contents.append(encoded(picture))
+                verdicts.append(None)
             except DataError as error:
-                predictions.append(Verdict(value=None, reason=str(error)))
-        began = time.perf_counter()
+                verdicts.append(Verdict(value=None, reason=str(error)))
         with Client(self._url) as client:
             answers = iter(self._ask(client, contents))
-        seconds = (time.perf_counter() - began) / max(1, len(contents))
-        return [
-            replace(next(answers), seconds=seconds) if prediction is None else prediction for prediction in predictions
-        ]
+        return [next(answers) if verdict is None else verdict for verdict in verdicts]
 
     def _ask(self, client: Client, contents: Sequence[bytes]) -> list[Verdict]:
         """What is too much for one request is asked in halves; a picture that is too large alone has failed."""

@@ -6,14 +6,14 @@ Used of pyiqa: ``create_metric(name)``, calling the metric with a picture, its `
 import importlib
 import importlib.util
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from PIL import Image
+
 from ray_iqa.answers.verdict import Verdict
-from ray_iqa.data.images import load_image
-from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.types import LabelledImage
+from ray_iqa.data.pictures import Picture, decoded_or_reason
+from ray_iqa.errors import ConfigError
 
 
 class PyiqaScorer:
@@ -36,24 +36,20 @@ class PyiqaScorer:
             raise ConfigError(f"pyiqa has no metric {metric!r}: {error}") from error
         self._sign = -1.0 if self._metric.lower_better else 1.0
 
-    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
-        """See `Scorer.predict`; one picture at a time, as pictures of different sizes need."""
-        return [self._predict_one(image) for image in images]
+    def score(self, pictures: Sequence[Picture]) -> list[Verdict]:
+        """See `PictureScorer.score`; one picture at a time, as pictures of different sizes need."""
+        return [self._score_one(decoded_or_reason(picture)) for picture in pictures]
 
-    def _predict_one(self, image: LabelledImage) -> Verdict:
-        began = time.perf_counter()
-        try:
-            picture = load_image(image.image_path)
-        except DataError as error:
-            return Verdict(value=None, reason=str(error))
+    def _score_one(self, picture: Image.Image | str) -> Verdict:
+        if isinstance(picture, str):
+            return Verdict(value=None, reason=picture)
         try:
             score = self._sign * float(self._metric(picture))
         except Exception as error:  # noqa: BLE001 - a metric raises whatever it trips over, such as a tiny picture
             return Verdict(value=None, reason=f"the metric failed: {error!r}")
-        seconds = time.perf_counter() - began
         if not math.isfinite(score):
-            return Verdict(value=None, reason="the metric found no finite score", seconds=seconds)
-        return Verdict(value=score, seconds=seconds)
+            return Verdict(value=None, reason="the metric found no finite score")
+        return Verdict(value=score)
 
 
 def check_installed() -> None:

@@ -1,12 +1,14 @@
 """What every scorer does, and which one a word on the command line means."""
 
 import re
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from ray_iqa.answers.verdict import Verdict
+from ray_iqa.data.pictures import Picture
 from ray_iqa.errors import ConfigError
 from ray_iqa.types import LabelledImage
 
@@ -19,6 +21,28 @@ class Scorer(Protocol):
     def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
         """One answer per image, in their order; no label is looked at. A broken picture is a failed answer."""
         ...
+
+
+class PictureScorer(Protocol):
+    """Scores pictures of any kind that `Picture` names."""
+
+    def score(self, pictures: Sequence[Picture]) -> list[Verdict]:
+        """One answer per picture, in their order; a broken one is a failed answer."""
+        ...
+
+
+class OnImages:
+    """A `Scorer` that asks a `PictureScorer` about the images' files; ``seconds`` is an equal share of the call."""
+
+    def __init__(self, scorer: PictureScorer) -> None:
+        self._scorer = scorer
+
+    def predict(self, images: Sequence[LabelledImage]) -> list[Verdict]:
+        """See `Scorer.predict`."""
+        began = time.perf_counter()
+        verdicts = self._scorer.score([image.image_path for image in images])
+        seconds = (time.perf_counter() - began) / max(1, len(images))
+        return [replace(verdict, seconds=seconds) for verdict in verdicts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

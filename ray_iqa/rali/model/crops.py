@@ -3,9 +3,7 @@
 Geometry and resampling are those of open_clip's evaluation transform (Pillow's antialiased filters on 8-bit pixels).
 """
 
-import io
-from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +11,8 @@ from PIL import Image
 from pydantic import NonNegativeInt, PositiveInt
 
 from ray_iqa.config.section import Section
-from ray_iqa.data.images import check_shape, load_image, upright
+from ray_iqa.data.pictures import Picture, decoded
 from ray_iqa.errors import DataError
-
-Picture: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
-"""Path, file content, Pillow image, uint8 array [H, W, 3] or [H, W]."""
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _SPREAD = (
@@ -25,7 +20,6 @@ _SPREAD = (
     0.5698402909980532,
 )  # steps of the R2 sequence, which fills a square evenly (Roberts 2018)
 _NO_MEMORY = "a picture cannot be resized: it takes more memory than there is"
-_MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16")
 
 
 class ImageCrop(Section):
@@ -95,7 +89,7 @@ class ImageCrop(Section):
 
     def _decoded(self, picture: Picture) -> Image.Image:
         try:
-            return _decoded(picture)
+            return decoded(picture)
         except MemoryError as error:
             raise DataError(_NO_MEMORY) from error
 
@@ -117,35 +111,3 @@ class ImageCrop(Section):
         # np.array copies: torch warns about read-only memory.
         pixels: NDArray[np.uint8] = np.array(image.crop((x, y, x + self.size, y + self.size)))
         return pixels.transpose(2, 0, 1)
-
-
-def _decoded(source: Picture) -> Image.Image:
-    """8-bit RGB by the project's one decode function, or the equivalent for pictures already in memory."""
-    if isinstance(source, str | Path | bytes):
-        return load_image(source)
-    if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or source.ndim not in (2, 3) or source.shape[2:] not in ((), (3,)):
-            raise DataError(
-                f"an image array must be uint8 of shape [H, W, 3] or [H, W], got {source.dtype} {list(source.shape)}"
-            )
-        check_shape((source.shape[1], source.shape[0]), "image array")
-        return Image.fromarray(source).convert("RGB")
-    if isinstance(source, Image.Image):
-        return _rgb(source)
-    raise DataError(f"an image must be a path, bytes, Pillow image, uint8 array or tensor, got {type(source).__name__}")
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode not in _MODES:
-        raise DataError(f"a Pillow image must have one of the modes {', '.join(_MODES)}, got {image.mode}")
-    check_shape(image.size, "Pillow image")
-    try:
-        image.load()  # reads the file of an image opened lazily
-        image = upright(image)
-    except Exception as error:  # a decoder raises whatever its parser trips over
-        raise DataError(f"cannot decode the Pillow image: {error}") from error
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image
-    buffer = io.BytesIO()
-    image.save(buffer, "TIFF" if image.mode == "CMYK" else "PNG")
-    return load_image(buffer.getvalue())

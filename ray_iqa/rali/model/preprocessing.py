@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ray_iqa.data.images import check_shape
+from ray_iqa.data.pictures import Picture
 from ray_iqa.errors import ConfigError, DataError
-from ray_iqa.rali.model.crops import ImageCrop, Picture
+from ray_iqa.rali.model.crops import ImageCrop
 
 ImageSource: TypeAlias = Picture | Tensor
 """A picture, or a float tensor [3, H, W] in [0, 1]."""

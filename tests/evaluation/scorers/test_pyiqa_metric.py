@@ -10,6 +10,7 @@ from PIL import Image
 
 from ray_iqa.errors import ConfigError
 from ray_iqa.evaluation.scorers.pyiqa_metric import PyiqaScorer
+from ray_iqa.evaluation.scorers.scorer import OnImages
 from ray_iqa.types import LabelledImage
 
 STAND_IN = """
@@ -51,7 +52,7 @@ def test_a_metric_is_turned_so_that_higher_is_better(tmp_path: Path) -> None:
     for name, level in (("dark", 10), ("light", 240)):
         Image.new("RGB", (9, 9), (level,) * 3).save(tmp_path / f"{name}.png")
     Image.new("RGB", (5, 5)).save(tmp_path / "tiny.png")
-    dark, light, missing, tiny = PyiqaScorer("darkness", "cpu").predict(
+    dark, light, missing, tiny = OnImages(PyiqaScorer("darkness", "cpu")).predict(
         [image(tmp_path / name) for name in ("dark.png", "light.png", "missing.png", "tiny.png")]
     )
     assert (dark.value, light.value) == (-245.0, -15.0)
@@ -67,7 +68,7 @@ def test_a_real_metric_where_pyiqa_is_installed(tmp_path: Path) -> None:
     levels = Image.new("L", (64, 64), 0)
     levels.paste(255, (0, 0, 64, 32))
     levels.convert("RGB").save(tmp_path / "two.png")
-    two, missing = PyiqaScorer("entropy", "cpu").predict([image(tmp_path / "two.png"), image(tmp_path / "no.png")])
+    two, missing = PyiqaScorer("entropy", "cpu").score([tmp_path / "two.png", tmp_path / "no.png"])
     assert two.value == pytest.approx(1.0, abs=1e-3)  # bits of two grey levels, half of the pixels each
     assert missing.value is None
     with pytest.raises(ConfigError, match="pyiqa has no metric 'brightness'"):
