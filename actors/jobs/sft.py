@@ -25,6 +25,7 @@ from ray_iqa.runs.directory import RunDirectory
 from ray_iqa.runs.preflight import check_hub, check_model, check_pictures, output_folder
 from ray_iqa.runs.remote_checkpoints import newest_step
 from ray_iqa.telemetry.curves import Curves
+from ray_iqa.telemetry.wandb_tracker import check_login
 from ray_iqa.types import Progress
 
 _KEEP_CHECKPOINTS = 2
@@ -40,6 +41,7 @@ def run(config: SftConfig, stop: StopRequest, *, change_learning: bool) -> int:
 def learn(config: SupervisedConfig, read: Callable[[], Reading], stop: StopRequest, *, change_learning: bool) -> int:
     """Learn what ``read`` finds in the run directory, or go on there; the exit code."""
     run_dir = output_folder(config.run_dir)
+    check_login(config.wandb)
     check_model(config.policy.model)
     check_hub(config.policy.model, config.policy.revision)
     lessons, questions, contents = read()
@@ -87,7 +89,7 @@ def _fit(
 ) -> Progress:
     """Learn to the end, or to a checkpoint after a stop was requested."""
     progress, idle = learner.restore(), IdleSteps()
-    curves = Curves(run_dir, progress.step)
+    curves = Curves(run_dir, progress.step, config, config.wandb)
     num_steps = config.schedule.epochs * plan.steps_per_epoch
     columns = (TextColumn("Learning texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (

@@ -45,9 +45,9 @@ from ray_iqa.runs.preflight import Inputs, check_inputs
 from ray_iqa.runs.remote_checkpoints import RemoteCheckpointStore, newest_step
 from ray_iqa.runs.remote_files import RemoteFolder, uri_below
 from ray_iqa.seeds import derive_seed
+from ray_iqa.telemetry.curves import Curves
 from ray_iqa.telemetry.telemetry import Telemetry
 from ray_iqa.telemetry.terminal import say
-from ray_iqa.telemetry.wandb_tracker import WandbTracker
 from ray_iqa.training import TrainingRun, train
 from ray_iqa.types import LabelledImage, RolloutGroup, SamplingSpec
 
@@ -156,8 +156,8 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
 
         rollouts = _rollout_source(config, inputs, pool, stack)
         read_answer = AnswerReader(inputs.prompts, config.reward.parser)
-        trackers = [WandbTracker(config.wandb, inputs.run_dir, config.model_dump(mode="json"))] if config.wandb else []
-        telemetry = Telemetry(inputs.run_dir, config.schedule.num_steps, read_answer, trackers)
+        curves = partial(Curves, inputs.run_dir, config=config, wandb=config.wandb)
+        telemetry = Telemetry(curves, inputs.run_dir, config.schedule.num_steps, read_answer)
         stack.callback(telemetry.close)
         yield OpenRun(
             training=TrainingRun(

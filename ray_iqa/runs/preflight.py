@@ -54,6 +54,7 @@ def check_inputs(config: TrainConfig) -> Inputs:
         DataError: a manifest row is bad, or an image is missing or cannot be used.
     """
     prompts = questions_of(config.policy)
+    check_login(config.wandb)
     if is_url(config.run_dir):
         raise ConfigError(
             f"run_dir must be a path, got {config.run_dir!r}; to keep checkpoints, logs and the policy at a URI, set "
@@ -82,8 +83,6 @@ def check_inputs(config: TrainConfig) -> Inputs:
     check_answers(config.policy, config.rollout)
     check_pictures([image.image_path for image in (*train, *validation)], config.policy, config.rollout)
     check_hub(config.policy.model, config.policy.revision)
-    if config.wandb is not None:
-        check_login(config.wandb)
     merged = config.learner.lora is not None and config.weights.adapters_alone(config.learner.lora) is None
     if merged and config.policy.dtype == "bfloat16":
         logger.warning(

@@ -11,53 +11,30 @@ from ray_iqa.types import StepRecord
 
 
 class TensorBoardLog:
-    """A `Tracker` that writes event files into ``folder``, opened with the first step.
+    """A `Tracker` that writes a new event file into ``folder``; in older ones steps after ``num_done`` are hidden."""
 
-    Images and their answers are written for steps that were validated, so their number follows
-    ``schedule.evaluate_every``.
-    """
+    def __init__(self, folder: Path, num_done: int) -> None:
+        # A fresh run purges too, from step 0: TensorBoard heeds such marks from the second on only.
+        self._file = EventFile(folder, num_done + 1 if num_done else 0)
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._purge_step = 0  # also of a fresh run: TensorBoard purges from the second such mark on only
-        self._file: EventFile | None = None
-
-    def log(self, record: StepRecord, metrics: dict[str, float]) -> None:
-        """Write one step, on disk on return, for a checkpoint may follow; metrics that are not finite are left out."""
-        file = self.log_scalars(record.step, metrics)
-        scores = record.table.scores[record.table.parsed]
-        if scores.size:
-            file.add(record.step, summary=summaries().histogram("scores", scores, bins="auto"))
-        if "eval/srcc" in metrics:
-            _log_examples(file, record)
-        file.flush()
-
-    def log_start(self, metrics: dict[str, float]) -> None:
-        """See `Tracker.log_start`."""
-        self.log_scalars(0, metrics)
-
-    def log_scalars(self, step: int, metrics: dict[str, float]) -> EventFile:
-        """Write the finite ones of ``metrics``; the file they are in."""
-        if self._file is None:
-            self._file = EventFile(self._folder, self._purge_step)
+    def log(self, step: int, metrics: dict[str, float], record: StepRecord | None) -> None:
+        """See `Tracker.log`; on disk on return, for a checkpoint may follow."""
         for name, value in metrics.items():
             if math.isfinite(value):
                 self._file.add(step, summary=summaries().scalar(name, value))
-        return self._file
-
-    def resume(self, step: int) -> None:
-        """See `Tracker.resume`."""
-        assert self._file is None, "resume must come before the first log"
-        self._purge_step = step + 1 if step else 0
+        if record is not None:
+            _log_answers(self._file, record)
+        self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
 
-def _log_examples(file: EventFile, record: StepRecord) -> None:
-    summary = summaries()
+def _log_answers(file: EventFile, record: StepRecord) -> None:
+    summary, scores = summaries(), record.table.scores[record.table.parsed]
+    if scores.size:
+        file.add(record.step, summary=summary.histogram("scores", scores, bins="auto"))
     for name, picture, caption in examples(record):
         if picture is not None:
             file.add(record.step, summary=summary.image(name, np.asarray(picture), dataformats="HWC"))

@@ -14,24 +14,22 @@ THUMBNAIL = (256, 256)  # pixels
 
 
 class Tracker(Protocol):
-    """Shows a run; what is not finite among metrics is left out."""
+    """Shows a run, which it begins or continues when it is made; what is not finite among metrics is left out."""
 
-    def resume(self, step: int) -> None:
-        """Continue after ``step`` (0: begin), which hides what was shown of later ones; before everything else."""
-
-    def log_start(self, metrics: dict[str, float]) -> None:
-        """Show the validation before the first step."""
-
-    def log(self, record: StepRecord, metrics: dict[str, float]) -> None:
-        """Show one step; with pictures and answers where it was validated."""
+    def log(self, step: int, metrics: dict[str, float], record: StepRecord | None) -> None:
+        """Show one step, 0 before training; of a record the histogram of scores and the `examples`."""
 
     def close(self) -> None:
         """Hand over what is queued."""
 
 
 def examples(record: StepRecord) -> Iterator[tuple[str, Image.Image | None, str]]:
-    """Name, picture and answers (Markdown) of a few images; no picture where it cannot be read any more."""
-    for index, group in enumerate(record.groups[:NUM_EXAMPLES]):
+    """Name, picture and answers (Markdown) of a few images of a validated step; none of others.
+
+    Their number so follows ``schedule.evaluate_every``. There is no picture where it cannot be read any more.
+    """
+    groups = record.groups[:NUM_EXAMPLES] if "eval/srcc" in record.metrics else ()
+    for index, group in enumerate(groups):
         found = picture_or_reason(group.image.image_path)
         picture = None if isinstance(found, str) else found
         if picture is not None:

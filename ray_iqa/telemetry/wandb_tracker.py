@@ -17,73 +17,66 @@ _ID = "wandb_id"
 class WandbTracker:
     """A `Tracker` on one W&B run per run directory.
 
+    W&B keeps the first row of a step that is repeated after a crash, with equal values.
+
     Args:
         project: ``PROJECT`` or ``ENTITY/PROJECT``.
         run_dir: existing folder, whose name the run has; offline runs are kept in its folder ``wandb``.
+        num_done: the step that the run continues after; 0 begins another one.
         config: settings of the run, shown beside its curves.
+
+    Raises:
+        ResourceError: the service cannot be reached, or refuses.
     """
 
-    def __init__(self, project: str, run_dir: Path, config: dict[str, Any]) -> None:  # Any: JSON values
-        self._project, self._run_dir, self._config = project, run_dir, config
-        self._run: Any = None  # of a library that is imported when it is needed
-
-    def resume(self, step: int) -> None:
-        """See `Tracker.resume`; W&B keeps the first row of a step that is repeated after a crash, with equal values.
-
-        Raises:
-            ResourceError: the service cannot be reached, or refuses.
-        """
+    def __init__(self, project: str, run_dir: Path, num_done: int, config: dict[str, Any]) -> None:  # Any: JSON values
         import wandb
 
-        file = self._run_dir / _ID
-        if step == 0 or not file.exists():
+        file = run_dir / _ID
+        if num_done == 0 or not file.exists():
             write_text(file, uuid.uuid4().hex[:12])
-        entity, _, project = self._project.rpartition("/")
+        entity, _, name = project.rpartition("/")
         try:
             self._run = wandb.init(
-                project=project,
+                project=name,
                 entity=entity or None,
                 id=file.read_text(encoding="utf-8"),
-                name=self._run_dir.name,
-                dir=str(self._run_dir),
-                config=self._config,
+                name=run_dir.name,
+                dir=str(run_dir),
+                config=config,
                 resume="allow",
                 settings=wandb.Settings(console="off", silent=True, disable_git=True),  # run_dir is no repository
             )
         except wandb.Error as error:
-            raise _refused(self._project, error) from error
+            raise _refused(project, error) from error
 
-    def log_start(self, metrics: dict[str, float]) -> None:
-        """See `Tracker.log_start`."""
-        self._log(0, metrics)
-
-    def log(self, record: StepRecord, metrics: dict[str, float]) -> None:
+    def log(self, step: int, metrics: dict[str, float], record: StepRecord | None) -> None:
         """See `Tracker.log`."""
         import wandb
 
-        shown = {}
-        if "eval/srcc" in metrics:
+        row: dict[str, Any] = {}  # Any: W&B's types
+        row |= {name: value for name, value in metrics.items() if math.isfinite(value)}
+        if record is not None:
+            if record.table.parsed.any():
+                row["scores"] = wandb.Histogram(record.table.scores[record.table.parsed].tolist())
             for name, picture, caption in examples(record):
-                shown[name] = wandb.Html(caption) if picture is None else wandb.Image(picture, caption=caption)
-        self._log(record.step, metrics, shown)
+                row[name] = wandb.Html(caption) if picture is None else wandb.Image(picture, caption=caption)
+        self._run.log(row, step=step)
 
     def close(self) -> None:
         """See `Tracker.close`."""
-        if self._run is not None:
-            self._run.finish()
-
-    def _log(self, step: int, metrics: dict[str, float], shown: dict[str, Any] | None = None) -> None:
-        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        self._run.log({**finite, **(shown or {})}, step=step)
+        self._run.finish()
 
 
-def check_login(project: str) -> None:
-    """Ask for an account now, not when engines are up.
+def check_login(project: str | None) -> None:
+    """Where a project is named, ask for an account now, not when engines are up.
 
     Raises:
         ModuleNotFoundError: the library is not installed.
         ResourceError: there is no account, and nobody at the terminal who could give one.
     """
+    if project is None:
+        return
     import wandb
 
     try:

@@ -101,6 +101,8 @@ def test_the_core_is_enough(said: dict[str, tuple[int, str]], words: list[str]) 
     [
         ("tensorboardX", ["track", "{folder}/step1", "--model", "/nowhere"], "light,report"),
         ("onnxscript", ["export-onnx", "/nowhere", "{folder}/out.onnx"], "light,onnx"),
+        ("wandb", ["train", *TRAIN, "wandb=iqa"], "wandb"),
+        ("wandb", ["sft", "--config", "configs/sft/chats.yaml", "wandb=iqa"], "wandb"),
         ("httpx", ["eval", "--model", "http://x", "--data", "{folder}/a.csv", "--out", "{folder}/out"], "client"),
     ],
 )

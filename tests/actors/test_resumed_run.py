@@ -53,10 +53,12 @@ def resumed(home: Path, *overrides: str) -> list[str]:
     return command(start, home / "run", *settings, *overrides)
 
 
-def test_a_run_of_an_older_version_goes_on_as_it_would_have(tmp_path: Path) -> None:
+def test_a_run_of_an_older_version_goes_on_as_it_would_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets a W&B run, too, which it had not."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
     home = unpacked(tmp_path)
     before = rows(home / "run")
-    done = run(resumed(home, "schedule.num_steps=3"))
+    done = run(resumed(home, "schedule.num_steps=3", "wandb=team/iqa"))
     assert done.returncode == 0, done.stderr[-3000:]
     *same, third = rows(home / "run")
     assert same == before
@@ -67,6 +69,9 @@ def test_a_run_of_an_older_version_goes_on_as_it_would_have(tmp_path: Path) -> N
         in done.stderr
     )
     assert '"key": "ray_iqa", "before": null' in (home / "run" / "changes.jsonl").read_text()
+    [shown] = (home / "run" / "wandb").glob("offline-run-*")
+    assert shown.name.endswith((home / "run" / "wandb_id").read_text())
+    assert len(list((shown / "files" / "media" / "images" / "examples").iterdir())) == 4  # pictures of the third step
 
 
 @pytest.mark.long

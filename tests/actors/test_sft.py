@@ -45,14 +45,18 @@ def chats(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_the_loss_falls_and_adapters_are_exported_beside_the_merged_policy(
-    start: Start, chats: Path, tmp_path: Path
+def test_the_loss_falls_over_a_resume_and_adapters_are_exported_beside_the_merged_policy(
+    start: Start, chats: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = run(command(start, chats, tmp_path))
-    assert done.returncode == 0, done.stderr[-3000:]
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for settings in (("schedule.epochs=1",), ()):
+        done = run(command(start, chats, tmp_path, "wandb=iqa", *settings))
+        assert done.returncode == 0, done.stderr[-3000:]
     losses = [row["policy/cross_entropy"] for row in rows(tmp_path)]
     assert len(losses) == 4
     assert losses[-1] < 0.8 * losses[0]
+    run_id = (tmp_path / "wandb_id").read_text()
+    assert len(list(tmp_path.glob(f"wandb/offline-run-*-{run_id}/run-{run_id}.wandb"))) == 2  # one curve in two parts
     assert (tmp_path / "policy" / "adapter" / "adapter_model.safetensors").is_file()
     AutoModelForImageTextToText.from_pretrained(tmp_path / "policy")
     assert json.loads((tmp_path / "resolved.json").read_text())["chats"] == [str(chats)]

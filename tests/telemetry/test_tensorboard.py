@@ -19,14 +19,12 @@ def _read(folder: Path) -> EventAccumulator:
     return events.Reload()
 
 
-def _write(folder: Path, make_step: MakeStep, steps: range, value: float, restored: int | None = None) -> None:
-    log = TensorBoardLog(folder)
-    if restored is not None:
-        log.resume(restored)
+def _write(folder: Path, make_step: MakeStep, steps: range, value: float, restored: int = 0) -> None:
+    log = TensorBoardLog(folder, restored)
     for step in steps:
         validation = {"eval/srcc": 0.5} if step % 2 == 0 else {}
         metrics = {"reward/mean": value, "pairs/label_gap": math.nan} | validation
-        log.log(make_step(step, metrics), metrics)
+        log.log(step, metrics, make_step(step, metrics))
     log.close()
 
 
@@ -42,9 +40,10 @@ def test_scalars_keep_their_names_and_what_is_not_finite_is_left_out(written: Ev
 
 
 def test_a_step_is_in_the_file_before_a_checkpoint_can_take_it_along(tmp_path: Path, make_step: MakeStep) -> None:
-    log = TensorBoardLog(tmp_path)
+    log = TensorBoardLog(tmp_path, 0)
     for step in range(1, 30):
-        log.log(make_step(step, {"reward/mean": 1.0}), {"reward/mean": 1.0, **{f"n{i}": 0.0 for i in range(50)}})
+        metrics = {"reward/mean": 1.0, **{f"n{i}": 0.0 for i in range(50)}}
+        log.log(step, metrics, make_step(step, {"reward/mean": 1.0}))
         assert _read(tmp_path).Scalars("n49")[-1].step == step  # while the log stays open
     log.close()
 
@@ -70,8 +69,8 @@ def test_examples_come_with_validation_as_picture_and_answers(written: EventAccu
 def test_a_picture_that_is_gone_leaves_its_answers(tmp_path: Path, make_step: MakeStep) -> None:
     record = make_step(1, {"eval/srcc": 0.5})
     Path(record.groups[0].image.image_path).unlink()
-    log = TensorBoardLog(tmp_path)
-    log.log(record, {"eval/srcc": 0.5})
+    log = TensorBoardLog(tmp_path, 0)
+    log.log(1, record.metrics, record)
     log.close()
     assert _read(tmp_path).Tags()["images"] == ["examples/1"]
     assert "examples/0/text_summary" in _read(tmp_path).Tags()["tensors"]

@@ -53,13 +53,12 @@ def history(folder: Path) -> list[dict[str, object]]:
 
 
 def show(run_dir: Path, make_step: MakeStep, restored: int, steps: range) -> None:
-    tracker = WandbTracker("team/iqa", run_dir, {"seed": 3})
-    tracker.resume(restored)
+    tracker = WandbTracker("team/iqa", run_dir, restored, {"seed": 3})
     if restored == 0:
-        tracker.log_start({"eval/srcc": 0.1})
+        tracker.log(0, {"eval/srcc": 0.1}, None)
     for step in steps:
         metrics = {"reward/mean": step / 8, "pairs/label_gap": math.nan} | ({"eval/srcc": 0.5} if step == 2 else {})
-        tracker.log(make_step(step, metrics), metrics)
+        tracker.log(step, metrics, make_step(step, metrics))
     tracker.close()
 
 
@@ -76,6 +75,7 @@ def test_a_resumed_run_continues_its_curve_with_pictures_and_answers(
     [shown] = [row for row in rows if "examples/0/_type" in row]
     assert (shown["_step"], shown["examples/0/_type"]) == (2, "image-file")
     assert "MOS" in shown["examples/0/caption"]
+    assert sum(rows[1]["scores/values"]) == 4  # of six answers
     ids = {file.stem for file in tmp_path.glob("wandb/offline-run-*/*.wandb")}
     assert ids == {f"run-{(tmp_path / 'wandb_id').read_text()}"}
 
@@ -88,7 +88,7 @@ from pathlib import Path
 from ray_iqa.errors import ResourceError
 from ray_iqa.telemetry.wandb_tracker import WandbTracker
 try:
-    WandbTracker("iqa", Path({str(tmp_path)!r}), {{}}).resume(0)
+    WandbTracker("iqa", Path({str(tmp_path)!r}), 0, {{}})
 except ResourceError as error:
     print(error)
 """

@@ -25,6 +25,8 @@ class SupervisedConfig(Section):
     run_dir: str
     """Gets checkpoints, curves and the exported policy; the same directory resumes."""
     seed: NonNegativeInt = 0
+    wandb: str | None = None
+    """PROJECT or ENTITY/PROJECT of Weights & Biases that shows the curves beside TensorBoard; null: none."""
     policy: PolicyConfig
     learner: DeepSpeedLearnerConfig
     schedule: SupervisedScheduleConfig = SupervisedScheduleConfig()
