@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from actors.commands.command import Command
 from actors.commands.jobs import JOBS
 from actors.commands.tools import DATA, SERVE, TOOLS
+from ray_iqa import __version__
 
 GROUPS = {"data": ("make and inspect datasets", DATA), "serve": ("around `serve run` and `serve deploy`", SERVE)}
 
@@ -13,6 +14,7 @@ GROUPS = {"data": ("make and inspect datasets", DATA), "serve": ("around `serve 
 def parser() -> argparse.ArgumentParser:
     """All commands; ``call`` of what is parsed is the one to run, ``called`` its name."""
     root = argparse.ArgumentParser(prog="ray-iqa", description="Image quality judged by a reasoning policy.")
+    root.add_argument("--version", action="version", version=f"ray-iqa {__version__}")
     commands = _add(root, JOBS | TOOLS, "called")
     for name, (text, table) in GROUPS.items():
         _add(commands.add_parser(name, help=text), table, "called_in_group")

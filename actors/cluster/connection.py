@@ -40,6 +40,9 @@ def _join(cluster: ClusterConfig) -> None:
         limit = {MAX_PIXELS_VARIABLE: str(cluster.max_picture_pixels)}
         os.environ.update(limit)
         options["runtime_env"] = {"env_vars": limit}
+    # Ray's processes write to this terminal that an actor might not restart or that metrics were not exported; what
+    # matters it raises. `RAY_BACKEND_LOG_LEVEL=info` brings back all of it.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if cluster.address is not None or "RAY_ADDRESS" in os.environ:
         try:
             ray.init(address=cluster.address, **options)

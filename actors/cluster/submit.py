@@ -42,12 +42,20 @@ def run(name: str, address: str | None, arguments: Sequence[str]) -> int:
     os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), loopback)))
     try:
         client = JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError, AuthenticationError) as error:
+    except AuthenticationError as error:
+        raise ResourceError(
+            f"the cluster at {address} wants its token in ~/.ray/auth_token: `ray get-auth-token --generate` makes one "
+            f"before a cluster is started, else copy the cluster's, and export RAY_AUTH_MODE=token ({_sentence(error)})"
+        ) from error
+    except (ConnectionError, RuntimeError) as error:
         proxy = getproxies().get(urlsplit(address).scheme)
         through = "" if proxy is None or proxy_bypass(urlsplit(address).netloc) else f" through the proxy {proxy}"
-        message = str(error).splitlines()[0]
-        raise ResourceError(f"a Ray dashboard must answer at {address}{through}: {message}") from error
+        raise ResourceError(f"a Ray dashboard must answer at {address}{through}: {_sentence(error)}") from error
     return follow(client, attempt(client, name, shlex.join(["python", "-m", "actors", *words])))
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).splitlines()[0].partition(". ")[0]
 
 
 def attempt(client: JobSubmissionClient, name: str, entrypoint: str, working_dir: str = ".") -> str:

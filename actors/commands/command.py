@@ -74,5 +74,5 @@ def job(
     stops: bool = False,
 ) -> Command:
     """A command that is described by one YAML file, such as those in ``configs/<folder>/``."""
-    config = option("--config", required=True, help=f"YAML file, see configs/{folder}/")
+    config = option("--config", required=True, help=f"YAML file as in configs/{folder}/, or the name of one there")
     return Command(help, run, (config, overrides(), *options), stops=stops, kind=kind)

@@ -22,7 +22,7 @@ from ray_iqa.evaluation.validation import evaluate_verdicts, format_side_by_side
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.types import EvaluationReport, LabelledImage
 
-ANNOTATE, FIT = "configs/rali/annotate_small.yaml", "configs/rali/fit_small.yaml"
+ANNOTATE, FIT = "annotate_small", "fit_small"
 _WARM_UP_PICTURES, _WARM_UP_BATCH = 6000, 64
 _NUM_TIMED = 96  # pictures
 

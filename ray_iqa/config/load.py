@@ -16,6 +16,7 @@ from ray_iqa.errors import ConfigError, hint
 from ray_iqa.path_text import path_text
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+_PACKAGE = Path(__file__).parents[1]
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,]*?)\s*(?:,|$)""")
 
 
@@ -35,21 +36,34 @@ def load_config(kind: type[ConfigT], path: str, overrides: Sequence[str] = ()) -
 def read_tree(path: str | Path) -> dict[str, Any]:  # Any: YAML values
     """The mapping in a YAML file, not validated.
 
+    ``path`` may be the name of a packaged config, such as quickstart.
+
     Raises:
         ConfigError: the file cannot be read, is not YAML or not a mapping, or has a key twice in one mapping.
     """
+    packaged, file = packaged_configs(), Path(path)
+    if str(path) in packaged and not file.exists():
+        file = packaged[str(path)]
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} must be UTF-8 text: {error.reason} at byte {error.start}") from error
     except OSError as error:
         raise ConfigError(
-            f"a config must be an existing YAML file, got {str(path)!r}: {error.strerror} (looked in {Path.cwd()})"
+            f"a config must be an existing YAML file, got {str(path)!r}: {error.strerror} (looked in {Path.cwd()}); "
+            f"packaged ones go by their names: {', '.join(packaged)}"
         ) from error
     tree = _parsed(text, str(path))
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold a mapping of sections, found {type(tree).__name__}")
     return tree
+
+
+def packaged_configs() -> dict[str, Path]:
+    """Configs that come with ray_iqa, by name: the wheel's copy of ``configs/``, or the folder of a clone."""
+    inside = _PACKAGE / "configs"
+    folder = inside if inside.is_dir() else _PACKAGE.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*/*.yaml"))}
 
 
 def build_config(

@@ -1,5 +1,10 @@
 """`ray-iqa submit` where no cluster answers."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from actors.cli import main
@@ -16,3 +21,13 @@ def test_submit_takes_options_before_the_name_and_an_error_names_the_proxy(
     assert "http://cluster.example:1 through the proxy http://127.0.0.1:9: " in capsys.readouterr().err
     assert main(["submit", "--address", "http://127.0.0.1:1", "name", "--", "train"]) == 1
     assert "proxy" not in capsys.readouterr().err
+
+
+def test_submit_says_where_a_token_comes_from(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "actors", "submit", "--address", "http://127.0.0.1:1", "name", "--", "train"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    environment |= {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "wants its token in ~/.ray/auth_token: `ray get-auth-token --generate` makes one" in done.stderr
+    assert done.stderr.count("\n") == 1
