@@ -19,10 +19,10 @@ activations, and the rest for the KV cache, 2 b x layers x KV heads x head size 
 Host memory holds, with GPUs:
     offloaded      of every learner rank, see above
     copy           what rank 0 packs into a snapshot; pinned, and torch pins each tensor in a power of two of bytes
-    stored         Ray's object store: two snapshots of b N, or of the adapters, and once the base they are merged into
+    stored         Ray's object store: two snapshots, each of b N and of b T for adapters, or of adapters alone
     asleep         the weights of every engine that sleeps, pinned likewise
     processes      what torch and an engine take beside their tensors
-On a CPU everything is host memory; the copy is not rounded there, and a frozen base is not copied.
+On a CPU everything is host memory, and the copy is not rounded.
 
 A disk holds checkpoints of 12 T bytes (float32 values and AdamW's moments): `keep_checkpoints`, the best, and the one
 that is being written; and policies of b N: the last, the best, and the one that is being written.
@@ -147,16 +147,14 @@ def stored_snapshots(size: PolicySize, config: TrainConfig) -> int:
     """Bytes of Ray's object store: the newest weights beside those that they replace."""
     if config.weights.type != "object_store":
         return 0
-    base, changing = _travelling(size, config)
-    return bytes_per_weight(config.policy) * (base + 2 * changing)
+    return 2 * bytes_per_weight(config.policy) * sum(_travelling(size, config))
 
 
 def _travelling(size: PolicySize, config: TrainConfig) -> tuple[int, int]:
-    """Weights that reach the engines once, and with every version."""
+    """Elements of a snapshot: of the plain model, and of adapters."""
     lora = config.learner.lora
-    if lora is None:
-        return 0, size.num_parameters
-    return 0 if config.weights.adapters_alone(lora) else size.num_parameters, size.num_trained
+    base = 0 if config.weights.adapters_alone(lora) else size.num_parameters
+    return base, 0 if lora is None else size.num_trained
 
 
 def host_memory(size: PolicySize, config: TrainConfig) -> dict[str, int]:
@@ -166,16 +164,15 @@ def host_memory(size: PolicySize, config: TrainConfig) -> dict[str, int]:
     parts = {"offloaded": ranks * learner.offloaded, "stored": stored_snapshots(size, config)}
     parts["processes"] = (ranks + workers) * PROCESS
     packs = config.weights.type == "object_store"
-    base, changing = _travelling(size, config)
+    base, adapters = _travelling(size, config)
     if config.cluster.device == "cpu":
         engine = engine_memory(size, config.policy, config.rollout).weights + int(config.rollout.kv_cache_gib * GIB)
         return parts | {
-            "copy": width * changing if packs else 0,
+            "copy": width * (base + adapters) if packs else 0,
             "learner": ranks * learner.peak,
             "engines": workers * engine,
         }
-    is_whole = base or changing == size.num_parameters
-    copy = width * (size.num_pinned if is_whole else 2 * changing)
+    copy = width * ((size.num_pinned if base else 0) + 2 * adapters)
     asleep = workers * width * size.num_pinned if config.rollout.sleep_when_idle else 0
     return parts | {"copy": copy if packs else 0, "asleep": asleep}
 
