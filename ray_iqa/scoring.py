@@ -13,7 +13,6 @@ from ray_iqa.config.rollout import VllmRolloutConfig
 from ray_iqa.data.pictures import Picture
 from ray_iqa.errors import ConfigError
 from ray_iqa.evaluation.scorers.scorer import ModelSpec, PictureScorer, read_models
-from ray_iqa.runs.preflight import check_model
 from ray_iqa.serving.comparison import win_probabilities
 
 
@@ -84,7 +83,12 @@ def load(
         return Scorer(open_scorer(spec, device, precision))
     from ray_iqa.backends.vllm.policy_scorer import PolicyScorer
 
-    check_model(spec.source)
+    is_folder = (Path(spec.source) / "config.json").is_file()
+    if not is_folder and (Path(spec.source).exists() or spec.source.count("/") != 1):
+        raise ConfigError(
+            f"no model in {spec.source!r}: give the folder of a light scorer, which `ray-iqa fit-rali` or "
+            "`convert-rali` writes, a policy's folder or hub name, http://HOST:PORT or pyiqa:METRIC"
+        )
     policy = PolicyConfig(model=spec.source, prompt=prompt)
     return Scorer(PolicyScorer(policy, VllmRolloutConfig.model_validate(engine or {}), decoding, seed=0))
 

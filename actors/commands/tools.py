@@ -7,15 +7,14 @@ from actors.commands.command import Command, option
 _MODEL = option(
     "--model",
     default="/data/runs/rali/fit/scorer",  # where configs/rali/fit.yaml puts it
-    metavar="FOLDER",
-    help="light scorer; default: %(default)s",
+    help="folder of a light scorer, policy folder or hub name, http://HOST:PORT, pyiqa:METRIC; default: %(default)s",
 )
 _DEVICE = option("--device", default="cpu", help="cpu, cuda, cuda:1")
 _SEED = option("--seed", type=int, default=0, help="of intervals and tests")
 
 TOOLS = {
     "score": Command(
-        "quality of pictures by the light scorer",
+        "quality of pictures by any model",
         "actors.commands.score:run",
         (
             option("names", nargs="+", metavar="PATH", help="files, folders, patterns"),

@@ -5,6 +5,7 @@ import random
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import psutil
 import pytest
 from quickstart_runs import in_background, last_step
 from ray.cluster_utils import Cluster
+
+from actors.training.fleet import MAX_FAILURES_IN_A_ROW
 
 WITHOUT_PROGRESS_S = 240.0
 
@@ -40,12 +43,19 @@ class Chaos:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
         self._driver = self._start()
         self.killed: list[str] = []
+        self._hits: Counter[int] = Counter()  # kills by the step that was logged last
 
     def run(self, plan: Sequence[tuple[int, str]]) -> None:
-        """Kill each ``(step, victim)`` of ``plan`` up to two seconds after the step is logged; await the end."""
+        """Kill each ``(step, victim)`` of ``plan`` up to two seconds after the step is logged; await the end.
+
+        As many as a run stands on the images of one step, and no more: a plan may be behind after a restart.
+        """
         try:
             for step, victim in plan:
                 self._await(step)
+                if self._hits[reached := last_step(self._run_dir)] == MAX_FAILURES_IN_A_ROW:
+                    self._await(reached := reached + 1)
+                self._hits[reached] += 1
                 time.sleep(self._random.uniform(0.0, 2.0))
                 self._kill(victim)
             assert self._driver.wait(timeout=WITHOUT_PROGRESS_S * 2) == 0
@@ -55,12 +65,18 @@ class Chaos:
     def _start(self) -> "subprocess.Popen[bytes]":
         return in_background([*self._command, f"cluster.address={self._cluster.address}"], self._said.fileno())
 
+    def _assert_running(self) -> None:
+        if self._driver.poll() is not None:
+            self._said.seek(0)
+            said = self._said.read()[-2000:].decode(errors="replace")
+            raise AssertionError(f"ended with {self._driver.returncode} after {self.killed}: {said}")
+
     def _await(self, step: int) -> None:
         seen, since = -1, time.monotonic()
         while (reached := last_step(self._run_dir)) < step:
             if reached != seen:
                 seen, since = reached, time.monotonic()
-            assert self._driver.poll() is None, f"ended with {self._driver.returncode} after {self.killed}"
+            self._assert_running()
             assert time.monotonic() - since < WITHOUT_PROGRESS_S, f"stuck at step {reached} after {self.killed}"
             time.sleep(0.05)
 
@@ -85,7 +101,7 @@ class Chaos:
             if actors := [process for process in descendants() if process[1].startswith(f"ray::{name}")]:
                 self._random.choice(actors)[0].kill()
                 return
-            assert self._driver.poll() is None, f"ended with {self._driver.returncode} after {self.killed}"
+            self._assert_running()
             time.sleep(0.1)
         raise AssertionError(f"no {name} to kill after {self.killed}")
 

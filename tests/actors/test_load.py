@@ -72,5 +72,5 @@ def test_importing_the_package_costs_nothing() -> None:
 def test_what_cannot_score_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a file of scores cannot score pictures"):
         ray_iqa.load("csv:scores.csv:mos")
-    with pytest.raises(ConfigError, match=r"policy\.model must be a Hugging Face model folder or a hub name"):
+    with pytest.raises(ConfigError, match=r"no model in .*: give the folder of a light scorer"):
         ray_iqa.load(tmp_path)

@@ -35,6 +35,8 @@ class SupervisedConfig(Section):
     def _disagreements(self) -> Iterator[str]:
         if self.learner.kl_coef != 0:
             yield f"learner.kl_coef must be 0, texts are learnt freely, got {self.learner.kl_coef}"
+        if self.policy.questions:
+            yield f"policy.questions must be left out, texts bring theirs, got {', '.join(self.policy.questions)}"
 
 
 class SftConfig(SupervisedConfig):
