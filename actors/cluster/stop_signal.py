@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from ray_iqa.telemetry.terminal import say
 
 STOPPED = 128 + signal.SIGTERM
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows, from where jobs are submitted, has none
 """Exit code of a run that was asked to stop, by whatever signal, and saved its last step."""
 _ONE_REQUEST_S = 0.5
 """`timeout` signals its child and then the group, a shell passes on what its terminal sent: one request, not two."""
@@ -54,7 +55,7 @@ class StopRequest:
             _end(self.exit_code)
         if self.in_hand:
             say(f"finishing {self.in_hand}; again: stop now")
-        if number == signal.SIGHUP:
+        if number == _HANGUP:
             _leave_terminal()
         self._noted_at = time.monotonic()  # what arrived meanwhile, on a machine that was busy, belongs to this request
         if not self.in_hand:
@@ -66,8 +67,8 @@ def stop_on_signal() -> Iterator[StopRequest]:
     """While the block runs, SIGTERM, SIGHUP and Ctrl-C are the request; `nohup` keeps its meaning."""
     request = StopRequest()
     wanted = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        wanted.append(signal.SIGHUP)
+    if _HANGUP is not None and signal.getsignal(_HANGUP) != signal.SIG_IGN:
+        wanted.append(_HANGUP)
     before = {number: signal.signal(number, request.note) for number in wanted}
     try:
         yield request

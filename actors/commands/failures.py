@@ -16,7 +16,6 @@ EXTRAS = dict.fromkeys(
         "export",
         "demo",
         "doctor",
-        "submit",
         "eval",
         "annotate",
         "fit-rali",
@@ -27,6 +26,7 @@ EXTRAS = dict.fromkeys(
     ),
     "train",
 ) | {
+    "submit": "cluster",
     "score": "light",
     "compare": "light",
     "convert-rali": "light",
@@ -54,7 +54,7 @@ def check_words(words: Sequence[str]) -> None:
             raise ConfigError(f"argument {place},{before}, is empty; is a variable of the shell not set?")
         if "\0" in word:
             raise ConfigError(f"no argument may hold a NUL character, got {word!r}")
-        if EXTRAS.get(words[0]) == "train" and path_text(word) != word:
+        if EXTRAS.get(words[0]) in ("train", "cluster") and path_text(word) != word:
             raise ConfigError(
                 f"Ray takes UTF-8 on its command line only, got {path_text(word)}; make a link to it with another name"
             )

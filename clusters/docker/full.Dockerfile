@@ -7,18 +7,16 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential rsync openssh-client procps wget \
     && rm -rf /var/lib/apt/lists/*
 
-# The autoscaler on the head talks to its cloud with these.
-RUN pip install --no-cache-dir boto3 google-api-python-client google-auth \
-    azure-identity azure-mgmt-compute azure-mgmt-network azure-mgmt-resource azure-common
-
 WORKDIR /opt/ray_iqa
+COPY requirements/gpu.txt requirements/gpu.txt
+RUN pip install --no-cache-dir -r requirements/gpu.txt py-spy
+
 COPY pyproject.toml README.md LICENSE ./
 COPY ray_iqa ray_iqa
 COPY actors actors
 COPY configs configs
 COPY serve_app.py ./
-RUN pip install --no-cache-dir '.[train,serve]' 'ray[default]' py-spy \
-    s3fs gcsfs adlfs
+RUN pip install --no-cache-dir --no-deps . && pip check
 
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \

@@ -31,3 +31,19 @@ def test_submit_says_where_a_token_comes_from(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "wants its token in ~/.ray/auth_token: `ray get-auth-token --generate` makes one" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+LAPTOP = """
+import signal, sys
+import ray.job_submission  # which may use what Linux has
+del signal.SIGHUP
+sys.modules |= dict.fromkeys(("fcntl", "resource", "torch", "vllm", "deepspeed", "transformers", "open_clip", "peft"))
+from actors.cli import main
+sys.exit(main(["submit", "--address", "http://127.0.0.1:1", "name", "--", "train", "--config", "kadid"]))
+"""
+
+
+def test_submit_needs_ray_alone_and_nothing_that_windows_has_not() -> None:
+    done = subprocess.run([sys.executable, "-c", LAPTOP], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "a Ray dashboard must answer at http://127.0.0.1:1" in done.stderr
