@@ -1,5 +1,6 @@
 """The score from Python, whatever gives it: `load` a model, call it with pictures."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,7 @@ def load(
         raise ConfigError(f"a file of scores cannot score pictures: {model}")
     if spec.kind != "policy":
         return Scorer(open_scorer(spec, device, precision))
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # nobody here is about to tune an engine
     from ray_iqa.backends.vllm.policy_scorer import PolicyScorer
 
     is_folder = (Path(spec.source) / "config.json").is_file()
