@@ -177,7 +177,13 @@ def check_disk(nodes: Sequence[NodeFacts], size: PolicySize, config: TrainConfig
     where = "run_dir" if config.schedule.checkpoint_uri is None else "TMPDIR"
     have = least.disk + held
     text = f"{where} takes {_in_gib(parts)} of {have / GIB:.1f} GiB that {least.host} has for it"
-    return _room("disk", text, sum(parts.values()), have, "choose another disk, or lower schedule.keep_checkpoints")
+    return _room(
+        "disk",
+        text,
+        sum(parts.values()),
+        have,
+        "choose another disk, or lower schedule.keep_checkpoints or keep_rollouts",
+    )
 
 
 def check_engine(gpu: int | None, size: PolicySize, config: TrainConfig) -> Check:

@@ -5,6 +5,8 @@ those of ``metrics.jsonl``. `actors.training.rollout_pool` sets one more, the qu
 """
 
 import math
+import shutil
+from pathlib import Path
 
 from ray.util.metrics import Gauge
 
@@ -17,6 +19,7 @@ _GAUGES = {
     "time/learn": ("iqa_learn_seconds", "the learner's update"),
     "time/publish": ("iqa_publish_seconds", "weights to all rollout workers"),
     "completion/tokens": ("iqa_step_tokens", "tokens sampled for a step"),
+    "policy/skipped": ("iqa_update_skipped", "updates of a step that were not taken, as a share of them"),
     "policy/staleness": ("iqa_weight_version_lag", "learner's policy version minus that of the samples it trains on"),
     "rollout/workers_ready": ("iqa_workers_ready", "rollout workers with the current weights"),
     "rollout/workers_arriving": ("iqa_workers_arriving", "rollout workers that wait for a node, start or load weights"),
@@ -31,16 +34,17 @@ class DashboardMetrics:
 
     Args:
         inner: keeps the rows.
-        run: tag of all series; tells runs on one cluster apart.
+        run_dir: whose name is the tag ``run`` of all series, which tells runs on one cluster apart.
     """
 
-    def __init__(self, inner: MetricSink, run: str) -> None:
-        self._inner = inner
+    def __init__(self, inner: MetricSink, run_dir: Path) -> None:
+        self._inner, self._run_dir = inner, run_dir
         self._gauges = {name: Gauge(called, what, tag_keys=("run",)) for name, (called, what) in _GAUGES.items()}
         self._step = Gauge("iqa_step", "the newest step", tag_keys=("run",))
         self._tokens = Gauge("iqa_tokens_per_second", "sampled tokens by seconds of whole steps", tag_keys=("run",))
-        for gauge in (*self._gauges.values(), self._step, self._tokens):
-            gauge.set_default_tags({"run": run})
+        self._free = Gauge("iqa_run_dir_free_bytes", "free space where the run writes", tag_keys=("run",))
+        for gauge in (*self._gauges.values(), self._step, self._tokens, self._free):
+            gauge.set_default_tags({"run": run_dir.name})
 
     def resume(self, step: int) -> None:
         """See `protocols.MetricSink.resume`."""
@@ -55,6 +59,7 @@ class DashboardMetrics:
         self._inner.log(record)
         row = record.metrics
         self._step.set(record.step)
+        self._free.set(shutil.disk_usage(self._run_dir).free)
         for name, gauge in self._gauges.items():
             if math.isfinite(row.get(name, math.nan)):
                 gauge.set(row[name])

@@ -157,7 +157,7 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
         rollouts = _rollout_source(config, inputs, pool, stack)
         read_answer = AnswerReader(inputs.prompts, config.reward.parser)
         curves = partial(Curves, inputs.run_dir, config=config, wandb=config.wandb)
-        telemetry = Telemetry(curves, inputs.run_dir, config.schedule.num_steps, read_answer)
+        telemetry = Telemetry(curves, inputs.run_dir, config.schedule, read_answer)
         stack.callback(telemetry.close)
         yield OpenRun(
             training=TrainingRun(
@@ -178,7 +178,7 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
                     inputs.prompts[None],
                     config.reward.parser,
                 ),
-                metrics=DashboardMetrics(telemetry, inputs.run_dir.name),
+                metrics=DashboardMetrics(telemetry, inputs.run_dir),
                 read_answer=read_answer,
                 rollout_metrics=pool.metrics,
                 stop=stop,

@@ -21,6 +21,8 @@ class ScheduleConfig(Section):
     checkpoint_every: PositiveInt = 50
     keep_checkpoints: PositiveInt = 2
     """Newest complete checkpoints kept, beside the one with the best validation SRCC."""
+    keep_rollouts: PositiveInt | None = None
+    """Newest steps whose rollouts are kept in rollouts/; null keeps all."""
     checkpoint_uri: str | None = None
     """Where checkpoints, copies of the logs and the policy go when nodes share no file system: s3://, gs://, abfss://,
     file:// or fsspec+<protocol>://. A driver with an empty disk resumes from it. None: run_dir."""

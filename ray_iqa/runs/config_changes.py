@@ -15,7 +15,7 @@ _FREE = (
     "schedule.num_steps",
     "schedule.epochs",
     "schedule.*_every",
-    "schedule.keep_checkpoints",
+    "schedule.keep_*",
     "schedule.checkpoint_uri",
     "evaluation.*",
     "cluster.*",

@@ -183,9 +183,11 @@ def disk_space(size: PolicySize, config: TrainConfig) -> dict[str, int]:
     policy = bytes_per_weight(config.policy) * size.num_parameters
     if config.schedule.checkpoint_uri is not None:
         return {"checkpoints": checkpoint, "policies": policy}
-    answers = config.schedule.num_steps * config.data.images_per_step * config.rollout.num_completions
+    schedule = config.schedule
+    steps = min(schedule.num_steps, schedule.keep_rollouts or schedule.num_steps)
+    answers = steps * config.data.images_per_step * config.rollout.num_completions
     return {
-        "checkpoints": (config.schedule.keep_checkpoints + 2) * checkpoint,
+        "checkpoints": (schedule.keep_checkpoints + 2) * checkpoint,
         "policies": 3 * policy,
         "rollouts": answers * config.rollout.max_tokens * _ROLLOUT_TOKEN,
     }

@@ -1,6 +1,7 @@
 """Every rollout of every step as Parquet; ``pandas.read_parquet(run_dir + "/rollouts")`` reads them all."""
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,10 +40,13 @@ class RolloutLog:
     Args:
         folder: Created when missing.
         parse: The parser of the reward; asked again, for its reason, where a rollout did not parse.
+        keep: Newest steps whose files are kept; None keeps all.
     """
 
-    def __init__(self, folder: Path, parse: Callable[[str, str | None], Answer | ParseFailure]) -> None:
-        self._folder, self._parse = folder, parse
+    def __init__(
+        self, folder: Path, parse: Callable[[str, str | None], Answer | ParseFailure], keep: int | None = None
+    ) -> None:
+        self._folder, self._parse, self._keep = folder, parse, keep
         folder.mkdir(parents=True, exist_ok=True)
 
     def log(self, record: StepRecord) -> None:
@@ -54,12 +58,17 @@ class RolloutLog:
         name = f"step-{record.step:06d}.parquet"
         with whole_file(self._folder / name) as partial:  # its name begins with a dot: readers of the folder skip it
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), partial, compression="zstd")
+        if self._keep is not None:
+            self._remove(range(record.step - self._keep + 1))
 
     def remove_after(self, step: int) -> None:
         """Delete the files of later steps and what an interrupted write left."""
+        self._remove(range(step + 1, sys.maxsize))
+
+    def _remove(self, steps: range) -> None:
         for path in self._folder.iterdir():
             written = re.fullmatch(r"step-(\d+)\.parquet", path.name)
-            if path.name.startswith(".") or (written and int(written[1]) > step):
+            if path.name.startswith(".") or (written and int(written[1]) in steps):
                 path.unlink()
 
     def _row(self, record: StepRecord, b: int, k: int) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from ray_iqa.config.train import ScheduleConfig
 from ray_iqa.telemetry.curves import Curves
 from ray_iqa.telemetry.live_view import TerminalView
 from ray_iqa.telemetry.rollout_log import RolloutLog
@@ -17,7 +18,7 @@ class Telemetry:
     Args:
         curves: Opens those of the run after a step, 0 anew.
         run_dir: Existing folder; ``rollouts/`` goes there.
-        num_steps: Where the run ends.
+        schedule: Says where the run ends and how many steps of rollouts are kept.
         parse: The reward's parser, for the reason of answers that did not parse.
     """
 
@@ -25,12 +26,12 @@ class Telemetry:
         self,
         curves: Callable[[int], Curves],
         run_dir: Path,
-        num_steps: int,
+        schedule: ScheduleConfig,
         parse: Callable[[str, str | None], Answer | ParseFailure],
     ) -> None:
         self._open_curves, self._opened = curves, ExitStack()
-        self._rollouts = RolloutLog(run_dir / "rollouts", parse)
-        self._terminal = TerminalView(run_dir.resolve().name, num_steps)
+        self._rollouts = RolloutLog(run_dir / "rollouts", parse, schedule.keep_rollouts)
+        self._terminal = TerminalView(run_dir.resolve().name, schedule.num_steps)
 
     def resume(self, step: int) -> None:
         """Forget everything after ``step``, the one restored (0: everything); before the first ``log``."""

@@ -1,10 +1,12 @@
 """Gauges of a run as Prometheus reads them from a real node."""
 
 import math
+import shutil
 import socket
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,9 +78,10 @@ def _exported(url: str, until: str) -> dict[str, float]:
         time.sleep(0.3)
 
 
-def test_the_newest_row_is_exported_and_every_row_kept(metrics_url: str) -> None:
+def test_the_newest_row_is_exported_and_every_row_kept(metrics_url: str, tmp_path: Path) -> None:
     kept = Kept()
-    sink = DashboardMetrics(kept, "kadid")
+    (tmp_path / "kadid").mkdir()
+    sink = DashboardMetrics(kept, tmp_path / "kadid")
     sink.resume(2)
     sink.log(_record(3, {"time/step": 4.0, "completion/tokens": 1000.0, "policy/staleness": 1.0}))
     late = {
@@ -86,6 +89,7 @@ def test_the_newest_row_is_exported_and_every_row_kept(metrics_url: str) -> None
         "completion/tokens": 1000.0,
         "policy/staleness": math.nan,
         "rollout/workers_replaced": 2.0,
+        "policy/skipped": 1.0,
     }
     sink.log(_record(4, late))
     assert kept.seen == [("resume", 2), ("log", 3), ("log", 4)]
@@ -94,4 +98,6 @@ def test_the_newest_row_is_exported_and_every_row_kept(metrics_url: str) -> None
     assert series["ray_iqa_tokens_per_second"] == 500
     assert series["ray_iqa_weight_version_lag"] == 1  # a value that does not exist changes nothing
     assert series["ray_iqa_worker_restarts"] == 2
+    assert series["ray_iqa_update_skipped"] == 1
+    assert 0 < series["ray_iqa_run_dir_free_bytes"] <= shutil.disk_usage(tmp_path).total
     assert "ray_iqa_validation_srcc" not in series

@@ -68,3 +68,11 @@ def test_resume_removes_later_steps_and_interrupted_writes(
     assert set(pd.read_parquet(folder).step) == {1, 2, 3}  # the half file does not disturb readers
     log.remove_after(2)
     assert sorted(path.name for path in folder.iterdir()) == ["step-000001.parquet", "step-000002.parquet"]
+
+
+def test_only_the_newest_steps_are_kept_on_request(tmp_path: Path, make_step: MakeStep) -> None:
+    log = RolloutLog(tmp_path / "rollouts", AnswerReader({None: prompt_by_id("thinking")}, "strict"), keep=2)
+    for step in (1, 2, 3, 12):
+        log.log(make_step(step, {}))
+        newest = {1: {1}, 2: {1, 2}, 3: {2, 3}, 12: {12}}[step]
+        assert set(pd.read_parquet(tmp_path / "rollouts").step) == newest

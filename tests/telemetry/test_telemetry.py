@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ray_iqa.answers.parse import AnswerReader
 from ray_iqa.answers.prompt import prompt_by_id
+from ray_iqa.config.train import ScheduleConfig
 from ray_iqa.protocols import MetricSink
 from ray_iqa.telemetry.curves import Curves
 from ray_iqa.telemetry.telemetry import Telemetry
@@ -21,7 +22,10 @@ def test_a_resumed_run_leaves_the_same_trace_as_an_uninterrupted_one(tmp_path: P
     run_dir.mkdir()
     for restored, steps in ((0, range(1, 5)), (2, range(3, 7))):
         telemetry = Telemetry(
-            partial(Curves, run_dir), run_dir, 6, AnswerReader({None: prompt_by_id("thinking")}, "strict")
+            partial(Curves, run_dir),
+            run_dir,
+            ScheduleConfig(num_steps=6),
+            AnswerReader({None: prompt_by_id("thinking")}, "strict"),
         )
         telemetry.resume(restored)
         sink: MetricSink = telemetry
