@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import ray
@@ -12,6 +12,7 @@ from actors.cluster.ray_signals import end_sessions, own_signals
 from ray_iqa.config.cluster import ClusterConfig
 from ray_iqa.data.images import MAX_PIXELS_VARIABLE
 from ray_iqa.errors import ResourceError
+from ray_iqa.path_text import NAMES
 from ray_iqa.telemetry.terminal import say
 
 
@@ -24,7 +25,7 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
     Raises:
         ResourceError: no cluster answers at the address, or Ray does not start on this machine.
     """
-    with own_signals():
+    with own_signals(), _silent_start():
         _join(cluster)
     try:
         yield
@@ -32,6 +33,19 @@ def connected(cluster: ClusterConfig) -> Iterator[None]:
         with own_signals():
             ray.shutdown()
         end_sessions()
+
+
+@contextmanager
+def _silent_start() -> Iterator[None]:
+    """Meanwhile only Python writes to the terminal: Ray's C++ would say which log level it was given."""
+    with os.fdopen(os.dup(2), "w", buffering=1, errors=NAMES) as terminal, redirect_stderr(terminal):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            yield
+        finally:
+            os.dup2(terminal.fileno(), 2)
 
 
 def _join(cluster: ClusterConfig) -> None:
