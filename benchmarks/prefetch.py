@@ -17,7 +17,7 @@ from threading import Lock
 import numpy as np
 from table import report
 
-from ray_iqa.answers.parse import AnswerReader
+from ray_iqa.answers.parse import parse
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.reward import RewardConfig
 from ray_iqa.config.train import ScheduleConfig
@@ -159,7 +159,7 @@ def run(steps: int, seconds: float, *, prefetched: bool) -> float:
             weights=stand_in,
             evaluator=stand_in,
             metrics=stand_in,
-            read_answer=AnswerReader({None: prompt_by_id("thinking")}, "strict"),
+            read_answer=lambda text, _: parse(text, prompt_by_id("thinking")),
             redraw=lambda *_: [],
             max_redraws=0,
             rollout_metrics=dict,

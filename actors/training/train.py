@@ -32,7 +32,7 @@ from actors.training.reward import RemoteRewardScorer
 from actors.training.rollout_pool import RolloutPool
 from actors.training.rollout_worker import RolloutActor
 from actors.training.weights import publisher
-from ray_iqa.answers.parse import AnswerReader
+from ray_iqa.answers.parse import parse_by_question
 from ray_iqa.config.train import ScheduleConfig, TrainConfig
 from ray_iqa.errors import LearnerLostError, ResourceError
 from ray_iqa.evaluation.validation import PolicyEvaluator
@@ -155,7 +155,7 @@ def open_run(config: TrainConfig, inputs: Inputs, store: Checkpoints, stop: Stop
         learner.wait_ready()
 
         rollouts = _rollout_source(config, inputs, pool, stack)
-        read_answer = AnswerReader(inputs.prompts, config.reward.parser)
+        read_answer = partial(parse_by_question, prompts=inputs.prompts, style=config.reward.parser)
         curves = partial(Curves, inputs.run_dir, config=config, wandb=config.wandb)
         telemetry = Telemetry(curves, inputs.run_dir, config.schedule, read_answer)
         stack.callback(telemetry.close)

@@ -8,7 +8,6 @@ fills an unreadable answer with a random score, which then moves other images' r
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -33,16 +32,11 @@ _REASONED_TAGGED = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.D
 _REASONED_JSON = re.compile(r"<think>\n.*?\n</think>\n<answer>\n\s*(\{[^{}]*\})\s*\n</answer>", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerReader:
-    """Reads answers to several questions in one style."""
-
-    prompts: Mapping[str | None, Prompt]  # by `LabelledImage.question`
-    style: ParserStyle
-
-    def __call__(self, text: str, question: str | None) -> Answer | ParseFailure:
-        """As `parse`."""
-        return parse(text, self.prompts[question], self.style)
+def parse_by_question(
+    text: str, question: str | None, prompts: Mapping[str | None, Prompt], style: ParserStyle
+) -> Answer | ParseFailure:
+    """As `parse`, with one of several prompts, by `LabelledImage.question`."""
+    return parse(text, prompts[question], style)
 
 
 class _Literal(str):

@@ -12,7 +12,7 @@ FILES = sorted([*ROOT.glob("ray_iqa/**/*.py"), *ROOT.glob("actors/**/*.py"), ROO
 OTHERS = sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 MAX_FILE, MAX_FUNCTION, MAX_CLASS, MAX_MEDIAN = 300, 60, 200, 100
 # Docstrings apart. More is a decision, so this number changes with its reason in a commit.
-MAX_STATEMENTS = 16_003
+MAX_STATEMENTS = 16_000
 DUMPING_GROUNDS = {"utils", "helpers", "common", "misc"}
 
 

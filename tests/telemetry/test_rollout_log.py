@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,17 +8,19 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ray_iqa.answers.parse import AnswerReader
+from ray_iqa.answers.parse import parse_by_question
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.telemetry.rollout_log import RolloutLog
 from ray_iqa.types import StepRecord
 
 MakeStep = Callable[[int, dict[str, float]], StepRecord]
 
+PARSE = partial(parse_by_question, prompts={None: prompt_by_id("thinking")}, style="strict")
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> RolloutLog:
-    return RolloutLog(tmp_path / "rollouts", AnswerReader({None: prompt_by_id("thinking")}, "strict"))
+    return RolloutLog(tmp_path / "rollouts", PARSE)
 
 
 def test_one_line_of_pandas_reads_every_rollout(tmp_path: Path, log: RolloutLog, make_step: MakeStep) -> None:
@@ -71,7 +74,11 @@ def test_resume_removes_later_steps_and_interrupted_writes(
 
 
 def test_only_the_newest_steps_are_kept_on_request(tmp_path: Path, make_step: MakeStep) -> None:
-    log = RolloutLog(tmp_path / "rollouts", AnswerReader({None: prompt_by_id("thinking")}, "strict"), keep=2)
+    log = RolloutLog(
+        tmp_path / "rollouts",
+        PARSE,
+        keep=2,
+    )
     for step in (1, 2, 3, 12):
         log.log(make_step(step, {}))
         newest = {1: {1}, 2: {1, 2}, 3: {2, 3}, 12: {12}}[step]

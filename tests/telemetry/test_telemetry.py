@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ray_iqa.answers.parse import AnswerReader
+from ray_iqa.answers.parse import parse_by_question
 from ray_iqa.answers.prompt import prompt_by_id
 from ray_iqa.config.train import ScheduleConfig
 from ray_iqa.protocols import MetricSink
@@ -25,7 +25,7 @@ def test_a_resumed_run_leaves_the_same_trace_as_an_uninterrupted_one(tmp_path: P
             partial(Curves, run_dir),
             run_dir,
             ScheduleConfig(num_steps=6),
-            AnswerReader({None: prompt_by_id("thinking")}, "strict"),
+            partial(parse_by_question, prompts={None: prompt_by_id("thinking")}, style="strict"),
         )
         telemetry.resume(restored)
         sink: MetricSink = telemetry
