@@ -10,13 +10,14 @@ from ray_iqa.errors import ConfigError
 from ray_iqa.http.auth.keys import KeyRing, hash_of, new_key
 from serve_app import build_app
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "serve").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "configs" / "serve"
+CONFIGS = sorted(FOLDER.glob("*.yaml"))
 
 
 def test_the_configs_of_the_repository_pass(capsys: pytest.CaptureFixture[str]) -> None:
-    assert [path.stem for path in CONFIGS] == ["both", "dev", "light", "reasoning"]
+    assert [path.stem for path in CONFIGS] == ["both", "both_cpu", "dev", "light", "reasoning"]
     assert main(["serve", "check", *map(str, CONFIGS)]) == 0
-    assert capsys.readouterr().out.count(": ok") == 4
+    assert capsys.readouterr().out.count(": ok") == 5
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_the_configs_of_the_repository_pass(capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, finding: str) -> None:
-    text = (CONFIGS[2]).read_text()
+    text = (FOLDER / "light.yaml").read_text()
     assert right in text
     path = tmp_path / "serve.yaml"
     path.write_text(text.replace(right, wrong, 1))
@@ -48,7 +49,7 @@ def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, finding: str
 
 
 def test_what_the_reasoning_model_may_change_is_checked(tmp_path: Path) -> None:
-    before, _, after = CONFIGS[3].read_text().rpartition("model: /data/models/policy")
+    before, _, after = (FOLDER / "reasoning.yaml").read_text().rpartition("model: /data/models/policy")
     path = tmp_path / "serve.yaml"
     path.write_text(f"{before}modle: /data/models/policy\n          num_completions: 1{after}")
     place = "applications.0.deployments.1.user_config"
@@ -103,7 +104,7 @@ def test_a_made_key_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_file_of_keys_that_is_here_is_looked_into(tmp_path: Path) -> None:
     keys, path = tmp_path / "keys", tmp_path / "serve.yaml"
-    path.write_text(CONFIGS[2].read_text().replace("/data/secrets/ray-iqa-keys", str(keys)))
+    path.write_text((FOLDER / "light.yaml").read_text().replace("/data/secrets/ray-iqa-keys", str(keys)))
     assert check_file(path) == []
     where = "applications.0.args.access.keys_file"
     keys.write_text(f"{hash_of(new_key())} team-a\nteam-b\n")

@@ -57,3 +57,9 @@ def test_the_source_grows_by_decision_only() -> None:
 @pytest.mark.parametrize("top", ["ray_iqa", "actors", "tests", "benchmarks"])
 def test_no_file_is_a_dumping_ground(top: str) -> None:
     assert [path for path in ROOT.glob(f"{top}/**/*.py") if path.stem in DUMPING_GROUNDS] == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest could not collect the second one."""
+    names = [path.name for path in OTHERS if path.name != "conftest.py"]
+    assert {name for name in names if names.count(name) > 1} <= {"__init__.py"}

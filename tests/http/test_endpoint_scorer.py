@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from ray_iqa.client import Client, EndpointError
 from ray_iqa.errors import ResourceError
 from ray_iqa.evaluation.scorers.endpoint import EndpointScorer
+from ray_iqa.evaluation.scorers.scorer import OnImages
 from ray_iqa.rali.scorer import RaliScorer
 from ray_iqa.types import LabelledImage
 
@@ -36,7 +37,7 @@ def test_the_service_scores_what_is_there(
     (tmp_path / "broken.png").write_bytes(b"broken")
     (tmp_path / "large.png").write_bytes(bytes(2_100_000))  # a request of its own is too large for the service
     names = ["0.png", "missing.png", "1.png", "broken.png", "2.png", "large.png"]
-    found = EndpointScorer(f"{url}#light").predict([image(tmp_path / name) for name in names])
+    found = OnImages(EndpointScorer(f"{url}#light")).predict([image(tmp_path / name) for name in names])
     expected = RaliScorer.load(artifact).score([tmp_path / f"{seed}.png" for seed in range(3)])
     assert [found[place].value for place in (0, 2, 4)] == pytest.approx([row.value for row in expected], abs=1e-4)
     assert [found[place].spread for place in (0, 2, 4)] == pytest.approx([row.spread for row in expected], abs=1e-4)
@@ -54,7 +55,7 @@ def test_a_model_that_the_service_has_not_is_one_sentence(
     monkeypatch.setenv("RAY_IQA_KEY", KEY)
     (tmp_path / "0.png").write_bytes(png(0))
     with pytest.raises(EndpointError, match="the service answered 404"):
-        EndpointScorer(f"{url}#heavy").predict([image(tmp_path / "0.png")])
+        OnImages(EndpointScorer(f"{url}#heavy")).predict([image(tmp_path / "0.png")])
 
 
 def test_a_proxy_of_the_environment_gets_no_requests_to_this_machine_and_errors_name_it(
@@ -64,7 +65,7 @@ def test_a_proxy_of_the_environment_gets_no_requests_to_this_machine_and_errors_
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody answers there
     (tmp_path / "0.png").write_bytes(png(0))
     by_url = image(tmp_path / "0.png")
-    [found] = EndpointScorer(url).predict([replace(by_url, image_path=f"file://{by_url.image_path}")])
+    [found] = OnImages(EndpointScorer(url)).predict([replace(by_url, image_path=f"file://{by_url.image_path}")])
     assert found.value is not None
     with (
         Client("http://scores.example", attempts=1) as client,
